@@ -82,6 +82,11 @@ impl Application {
         );
     }
 
+    /// Whether a call may be made again, because it was lost on its way.
+    pub(crate) fn may_ask_again(&self) -> bool {
+        self.adapters.may_lose_calls()
+    }
+
     /// Makes one counted call.
     pub(crate) async fn fetch(
         &self,
@@ -89,7 +94,18 @@ impl Application {
         body: RequestBody,
         hints: Option<&Hints>,
     ) -> Result<OriginReply, Failure> {
-        let fetched = self.fetch_by_adapters(head, body, hints).await;
+        self.fetch_again(head(), head, body, hints).await
+    }
+
+    /// Makes one counted call with this head; `head` makes another for a retry.
+    pub(crate) async fn fetch_again(
+        &self,
+        first: RequestHead,
+        head: impl Fn() -> RequestHead,
+        body: RequestBody,
+        hints: Option<&Hints>,
+    ) -> Result<OriginReply, Failure> {
+        let fetched = self.fetch_by_adapters(first, head, body, hints).await;
         self.metrics.application_calls.inc();
         fetched
     }
@@ -99,11 +115,12 @@ impl Application {
     /// sent, or if it has no body and may be repeated (RFC 9110 section 9.2.2).
     async fn fetch_by_adapters(
         &self,
+        first: RequestHead,
         head: impl Fn() -> RequestHead,
         body: RequestBody,
         hints: Option<&Hints>,
     ) -> Result<OriginReply, Failure> {
-        let (first, begun) = (head(), Instant::now());
+        let begun = Instant::now();
         let patience = match first.deadline_ms {
             0 => self.patience,
             limit => Duration::from_millis(limit),

@@ -1,8 +1,8 @@
 //! One request, top to bottom: site and location, then what the plan says. Early returns.
 //!
-//! `plan` decides, `plain` is the fast path, which answers hits before the handler runs, `cached` answers
-//! through the cache, `pass` holds the requests that bypass it, and `internal_redirect` lets another location
-//! answer.
+//! `plan` decides, `plain` is the fast path, which answers hits before the handler runs, `through` the
+//! straight way of what only goes through, `cached` answers through the cache, `pass` holds the requests that
+//! bypass it, and `internal_redirect` lets another location answer.
 
 mod admit;
 mod auth_check;
@@ -26,6 +26,7 @@ mod returned;
 pub(crate) mod routing;
 mod static_file;
 mod stub_status;
+pub(crate) mod through;
 pub(crate) mod visit;
 
 use std::sync::Arc;
@@ -56,6 +57,7 @@ use crate::request::{Request, Upgrade};
 use crate::route::pool_choice::ChosenPool;
 use crate::route::{Location, RouteMatch, Site, redirects};
 use crate::settings::BodyFiles;
+use crate::settings::expires::Expires;
 use admit::AdmissionCheck;
 use internal_redirect::EarlierAnswers;
 use redirect::InternalRedirect;
@@ -73,9 +75,19 @@ enum AtLocation {
 
 /// Answers one request. Never fails: an error is a reply too.
 pub(crate) fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) -> impl Future<Output = Reply> {
+    handle_after(edge, request, None, visit)
+}
+
+/// Does the same with a request to which the application has replied that another location answers.
+pub(crate) fn handle_after(
+    edge: &Arc<Edge>,
+    request: Request,
+    first: Option<Box<Reply>>,
+    visit: &Visit,
+) -> impl Future<Output = Reply> {
     // Boxed, as is what few requests need: each function that a request goes through copies what it is given.
     let has_error_logs = edge.routes.load().has_error_logs();
-    let answering = answered(edge, Box::new(request), visit);
+    let answering = answered(edge, Box::new(request), first, visit);
     async move {
         match has_error_logs {
             true => Box::pin(request_log::scope(answering)).await,
@@ -84,11 +96,19 @@ pub(crate) fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) -> impl 
     }
 }
 
-async fn answered(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> Reply {
+async fn answered(
+    edge: &Arc<Edge>,
+    request: Box<Request>,
+    first: Option<Box<Reply>>,
+    visit: &Visit,
+) -> Reply {
     let compresses = edge.routes.load().compresses();
     let wanted =
         compresses.then(|| coding::CodingRequest::of(&request.method, request.version, &request.headers));
-    let mut outcome = at_location(edge, request, visit).await;
+    let mut outcome = match first {
+        Some(first) => Box::pin(internal_redirect::obey(first.to(request))).await,
+        None => at_location(edge, request, visit).await,
+    };
     let mut carried = EarlierAnswers::default();
     for _ in 0..internal_redirect::MOST {
         outcome = match outcome {
@@ -109,15 +129,19 @@ async fn answered(edge: &Arc<Edge>, request: Box<Request>, visit: &Visit) -> Rep
         }
     };
     let reply = changed(first_chunk::settle(reply).await, visit);
-    let mut reply = match wanted {
+    let reply = match wanted {
         Some(wanted) => Box::pin(coding::apply(&edge.coding, &wanted, reply)).await,
         None => reply,
     };
-    let reply = match rate(&mut reply, visit) {
+    finish::finish(edge, at_pace(reply, visit.kept.as_deref()), visit)
+}
+
+/// The reply at the rate that the application or its location says.
+fn at_pace(mut reply: Reply, kept: Option<&RequestSnapshot>) -> Reply {
+    match rate(&mut reply, kept) {
         (0, _) => reply,
         (rate, after) => paced::pace(reply, rate, after),
-    };
-    finish::finish(edge, reply, visit)
+    }
 }
 
 /// Where the request would come to next; of redirects without an end it is a location that it was at.
@@ -146,10 +170,10 @@ fn changed(reply: Reply, visit: &Visit) -> Reply {
 }
 
 /// Bytes of a reply in a second, and how many come before that: as the application says, else its location.
-fn rate(reply: &mut Reply, visit: &Visit) -> (u64, u64) {
+fn rate(reply: &mut Reply, kept: Option<&RequestSnapshot>) -> (u64, u64) {
     let told = reply.headers.remove(X_ACCEL_LIMIT_RATE);
     let Some(location) = reply.note.location.as_deref() else { return (0, 0) };
-    let of_location = match (&location.rates, visit.kept.as_deref()) {
+    let of_location = match (&location.rates, kept) {
         (Some(rates), Some(kept)) => {
             kept.with_facts(&location.site, |facts| rates.of(&facts, location.limit_rate))
         }
@@ -382,6 +406,9 @@ pub(crate) fn ask(
 
 /// As in nginx, `expires` also applies to what the application sends.
 fn with_expires(mut reply: Reply, location: &Location) -> Reply {
+    if location.expires == Expires::Off {
+        return reply;
+    }
     let last_modified = reply.headers.get(LAST_MODIFIED).and_then(|value| value.to_str().ok());
     let last_modified = last_modified.and_then(|date| httpdate::parse_http_date(date).ok());
     location.expires.apply(reply.status, &mut reply.headers, SystemTime::now(), last_modified);

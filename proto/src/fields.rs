@@ -1,6 +1,6 @@
 //! Converts HTTP field lines between `http::HeaderMap` and the contract's `Field`.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::origin::Field;
@@ -13,16 +13,21 @@ pub struct InvalidField;
 /// Field lines in order, repeats kept. All are copied into one piece of memory.
 pub fn from_headers(headers: &HeaderMap) -> Vec<Field> {
     let length = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    let mut memory = BytesMut::with_capacity(length);
-    let mut copy = |text: &[u8]| -> Bytes {
-        memory.extend_from_slice(text);
-        memory.split().freeze()
+    let mut memory = Vec::with_capacity(length);
+    for (name, value) in headers {
+        memory.extend_from_slice(name.as_str().as_bytes());
+        memory.extend_from_slice(value.as_bytes());
+    }
+    let (memory, mut at) = (Bytes::from(memory), 0);
+    let mut take = |length: usize| {
+        at += length;
+        memory.slice(at - length..at)
     };
-    let field = |(name, value): (&HeaderName, &HeaderValue)| Field {
-        name: copy(name.as_str().as_bytes()),
-        value: copy(value.as_bytes()),
-    };
-    headers.iter().map(field).collect()
+    let mut fields = Vec::with_capacity(headers.len());
+    for (name, value) in headers {
+        fields.push(Field { name: take(name.as_str().len()), value: take(value.len()) });
+    }
+    fields
 }
 
 /// Makes a map from the field lines, and checks each name and value.

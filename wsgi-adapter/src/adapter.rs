@@ -17,7 +17,7 @@ use crate::fetch::Fetch;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::pools::Pools;
-use crate::replies::inline_fetch::InlineFetch;
+use crate::replies::inline_fetch::{InlineFetch, Work};
 use crate::replies::{self, Replies, ReplyReader, ReplyStream};
 use crate::spans;
 
@@ -60,7 +60,7 @@ impl Adapter {
         pool: Option<Arc<Pool>>,
         rest: BodyMessages,
         replies: Replies,
-    ) -> impl Future<Output = ()> + Send + 'static {
+    ) -> Work {
         let span = spans::of_fetch(&head);
         head.traceparent = spans::to_hand_on(&span, head.traceparent);
         let metrics = self.pools.metrics.clone();
@@ -87,7 +87,8 @@ impl Adapter {
                 tell(&failed, &head, pool.as_deref(), &metrics, &replies).await;
             }
         };
-        work.instrument(within)
+        // Boxed here: each function that it passed through would copy it.
+        Box::pin(work.instrument(within))
     }
 }
 

@@ -171,6 +171,17 @@ impl Exchange<'_> {
         let ServerRequest { dialect, opening, body, .. } = outgoing;
         let pieces = VecDeque::from([opening]);
         let mut output = Output { dialect, body, upload: &mut *self.upload, pieces, last: false };
+        if self.replies.is_unwanted() {
+            return Err(Error::Unread);
+        }
+        // A request that is at hand goes out at once, mostly whole: nothing else is waited for meanwhile.
+        while output.upload.is_ready() {
+            match output.send(&mut writer, self.config, self.deadline).now_or_never() {
+                Some(Ok(true)) => *self.progress = Progress::Sent,
+                Some(sent) => return stopped(sent.map(|_| ())),
+                None => break,
+            }
+        }
         loop {
             tokio::select! {
                 biased;
@@ -180,13 +191,20 @@ impl Exchange<'_> {
                 read = reader.read_into(received) => return Ok(SendResult::Stopped(end_of_input(read)?)),
                 sent = output.send(&mut writer, self.config, self.deadline) => match sent {
                     Ok(true) => *self.progress = Progress::Sent,
-                    Ok(false) => return Ok(SendResult::Whole),
-                    // It takes no more, but may have said why.
-                    Err(Error::Server(ServerError::Lost(_))) => return Ok(SendResult::Stopped(false)),
-                    Err(error) => return Err(error),
+                    sent => return stopped(sent.map(|_| ())),
                 },
             }
         }
+    }
+}
+
+/// How sending has ended: with the whole request, or with this error.
+fn stopped(sent: Result<(), Error>) -> Result<SendResult, Error> {
+    match sent {
+        Ok(()) => Ok(SendResult::Whole),
+        // It takes no more, but may have said why.
+        Err(Error::Server(ServerError::Lost(_))) => Ok(SendResult::Stopped(false)),
+        Err(error) => Err(error),
     }
 }
 
@@ -302,9 +320,10 @@ impl Reply {
     }
 
     /// The body is whole. What has arrived behind it is no part of any reply: it is dropped, as nginx does,
-    /// and with it the connection. What may arrive later is never read.
+    /// and with it the connection. What may arrive later is never read, nor is it looked for on a connection
+    /// that serves no other request: what came with the end of the body is here already.
     fn nothing_follows(&mut self) -> Result<(), ServerError> {
-        if !self.closed && self.received.is_empty() {
+        if self.reusable && !self.closed && self.received.is_empty() {
             let (mut reader, _) = self.connection.socket.split();
             let read = reader.read_into(self.unpacking.target(&mut self.received)).now_or_never();
             self.closed = self.unpack(matches!(read, Some(Ok(0) | Err(_))))?;

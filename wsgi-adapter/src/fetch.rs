@@ -105,13 +105,14 @@ impl<'a> Fetch<'a> {
         let mut slot = replies.while_wanted(pin!(slot)).await?;
         let mut reply = self.reach(&mut slot).await?;
         slot.bind(head, &mut reply.head.fields);
-        let server = slot.server().address.to_string();
-        spans::replied(span, &server, reply.head.status);
+        let server = Arc::clone(slot.server());
+        spans::replied(span, server.address.as_str(), reply.head.status);
         let relayed = match self.messages.take() {
             Some(messages) if reply.head.status == 101 => Box::pin(self.switch(reply, slot, messages)).await,
             _ => self.relay(reply, slot).await,
         };
-        relayed.map_err(|error| FetchFailure { error, server, reached: true, earlier: Vec::new() })
+        let server = || server.address.to_string();
+        relayed.map_err(|error| FetchFailure { error, server: server(), reached: true, earlier: Vec::new() })
     }
 
     /// Tries servers until one replies.
@@ -126,8 +127,11 @@ impl<'a> Fetch<'a> {
                 Ok(reply) => {
                     let status = reply.head.status;
                     slot.replied(status);
+                    if !config.retry.statuses.contains(&status) {
+                        return Ok(reply);
+                    }
                     let server = slot.server().address.to_string();
-                    if !config.retry.statuses.contains(&status) || !self.leaves(slot, tries).await {
+                    if !self.leaves(slot, tries).await {
                         return Ok(reply);
                     }
                     self.asked_in_vain(server, u32::from(status), begun);

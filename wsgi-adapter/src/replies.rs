@@ -129,6 +129,11 @@ impl Replies {
         within(UNREAD, room).await.map_err(|_| Error::Unread)
     }
 
+    /// Tells whether nobody will take what is sent.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        self.queue.lock().unwanted
+    }
+
     /// Resolves when nobody will take what is sent.
     pub(crate) async fn unwanted(&self) {
         poll_fn(|context| {

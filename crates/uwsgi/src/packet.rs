@@ -56,11 +56,11 @@ impl Encoder {
         Ok(self.packet.into())
     }
 
-    fn text(&mut self, text: &[u8]) -> Result<(), OversizedRequest> {
-        let length = u16::try_from(text.len()).map_err(|_| OversizedRequest::Packet)?;
-        self.packet.extend_from_slice(&length.to_le_bytes());
+    /// `text` is not longer than [`LARGEST`].
+    #[inline]
+    fn text(&mut self, text: &[u8]) {
+        self.packet.extend_from_slice(&(text.len() as u16).to_le_bytes());
         self.packet.extend_from_slice(text);
-        Ok(())
     }
 }
 
@@ -68,12 +68,13 @@ impl Variables for Encoder {
     /// Adds a variable. The name is the caller's own and not empty: uWSGI drops a request that holds an empty
     /// one.
     fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), OversizedRequest> {
-        let block = self.packet.len() - HEADER + 2 + name.len() + 2 + value.len();
-        if block > LARGEST {
+        let bytes = 2 + name.len() + 2 + value.len();
+        if self.packet.len() - HEADER + bytes > LARGEST {
             return Err(OversizedRequest::Packet);
         }
-        self.text(name)?;
-        self.text(value)?;
+        self.packet.reserve(bytes);
+        self.text(name);
+        self.text(value);
         self.variables += 1;
         Ok(())
     }

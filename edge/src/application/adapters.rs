@@ -78,6 +78,11 @@ impl Adapters {
         Some(Call::count(chosen.clone()))
     }
 
+    /// In this process none is lost.
+    pub(crate) fn may_lose_calls(&self) -> bool {
+        self.only.is_none()
+    }
+
     /// How many other adapters a call may be tried at.
     pub(crate) fn others(&self) -> usize {
         if self.only.is_some() { 0 } else { self.known.load().len().saturating_sub(1) }

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use http::header::UPGRADE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_cache::ReplyManner;
@@ -79,8 +79,16 @@ pub(super) fn begun(
     let work = headers.remove(WEIR_VIEW);
     let upstream = Upstream::replied(asked, (head.server.clone(), status.as_u16()), connect, head.earlier);
     let upstream = Arc::new(upstream.saying(work));
-    let body =
-        Body { replies, patience, fault, first: None, ended: false, call: None, upstream: upstream.clone() };
+    let body = Body {
+        replies,
+        patience,
+        fault,
+        first: None,
+        ahead: None,
+        ended: false,
+        call: None,
+        upstream: upstream.clone(),
+    };
     Ok(OriginReply { status, headers, server: head.server, upstream, body })
 }
 
@@ -94,6 +102,8 @@ pub(crate) struct Body {
     fault: Arc<OnceLock<BodyFault>>,
     /// A chunk that was received but not returned yet.
     first: Option<Bytes>,
+    /// The message behind it, if it was looked at already.
+    ahead: Option<Option<Result<FetchReply, Status>>>,
     ended: bool,
     /// Chunks until the end.
     call: Option<Call>,
@@ -122,13 +132,37 @@ impl Body {
         if self.ended {
             return None;
         }
-        match within(self.patience, self.replies.next()).await {
+        let message = match self.ahead.take() {
+            Some(ahead) => Ok(ahead),
+            None => within(self.patience, self.replies.next()).await,
+        };
+        match message {
             Ok(message) => self.take(message).await,
             Err(_) => {
                 self.end();
                 Some(Err(Failure::new(Kind::Timeout, "the application stopped sending the reply's body")))
             }
         }
+    }
+
+    /// The whole body, if all of it and its end are here, and none of it was taken.
+    pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
+        if self.ended {
+            return Some(self.first.take().unwrap_or_default());
+        }
+        if self.first.is_none() || self.ahead.is_some() {
+            return None;
+        }
+        let next = self.replies.next().now_or_never()?;
+        let end = Some(fetch_reply::Message::End(End {}));
+        let is_end = matches!(&next, Some(Ok(reply)) if reply.message == end);
+        // Trailers may still be on their way: whoever reads on waits for them.
+        if !is_end || self.replies.next().now_or_never().is_none() {
+            self.ahead = Some(next);
+            return None;
+        }
+        self.end();
+        self.first.take()
     }
 
     /// What a message means: the next chunk, the end, or why it broke off.

@@ -42,6 +42,11 @@ pub(super) fn finish(edge: &Edge, mut reply: Reply, visit: &Visit) -> Reply {
             trailers.of(reply.status, &location.defined(known.with_reply(told)))
         });
     }
+    in_last_form(edge, reply)
+}
+
+/// What is left to do where the settings change no field.
+pub(super) fn in_last_form(edge: &Edge, mut reply: Reply) -> Reply {
     holes::keep_private(&mut reply);
     if edge.settings.nginx_cache_status { reply.in_nginx_words() } else { reply }
 }

@@ -8,10 +8,10 @@ use http::{HeaderMap, StatusCode};
 use http_cache::{Reason, ReplyParts, RequestParts, Verdict};
 use weir_proto::origin::RequestHead;
 
-use crate::application::OriginReply;
 use crate::application::ask::{Ask, SharedAsk};
 use crate::application::hints::Hints;
 use crate::application::upstream::Upstream;
+use crate::application::{Failure, OriginReply};
 use crate::cache::Cache;
 use crate::cache::head_update::StoredPage;
 use crate::cache::validate;
@@ -146,25 +146,47 @@ async fn ask_application(
     reason: Option<Reason>,
     relay: impl FnOnce(OriginReply) -> Reply,
 ) -> Reply {
-    let started = Instant::now();
-    let conditional =
+    let is_conditional =
         [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| request.headers.contains_key(name));
+    let call = BypassCall::begin(is_conditional, reason);
     let body = request.body.take();
     // Boxed: each function that the request goes through would otherwise copy its room.
-    let mut fetched = Box::pin(cache.application.fetch(|| head(&request), body, hints.as_deref())).await;
-    if let Ok(reply) = &fetched
-        && reply.status == StatusCode::NOT_MODIFIED
-        && !conditional
-    {
-        fetched = Err(validate::unasked(reply));
-    }
-    match fetched {
+    let fetched = Box::pin(cache.application.fetch(|| head(&request), body, hints.as_deref())).await;
+    match call.reply(fetched) {
         Ok(reply) => relay(reply).to(request),
-        Err(failure) => {
-            cache.application.log_failure(&request.target, &failure);
-            let mut reply = answer::failed(&failure, reason);
-            reply.note.upstream = Some(Arc::new(Upstream::failed(started, failure.server, failure.earlier)));
-            reply
+        Err(failure) => call.failed(cache, &request.target, failure),
+    }
+}
+
+/// A call of the application that bypasses the cache, as far as it matters for the reply.
+pub(super) struct BypassCall {
+    started: Instant,
+    is_conditional: bool,
+    reason: Option<Reason>,
+}
+
+impl BypassCall {
+    /// `is_conditional`: 304 is a reply to the request.
+    pub(super) fn begin(is_conditional: bool, reason: Option<Reason>) -> Self {
+        Self { started: Instant::now(), is_conditional, reason }
+    }
+
+    /// The reply, if the request may have it.
+    pub(super) fn reply(&self, fetched: Result<OriginReply, Failure>) -> Result<OriginReply, Failure> {
+        match fetched {
+            Ok(reply) if reply.status == StatusCode::NOT_MODIFIED && !self.is_conditional => {
+                Err(validate::unasked(&reply))
+            }
+            fetched => fetched,
         }
+    }
+
+    /// The answer to a request that the application has failed.
+    pub(super) fn failed(&self, cache: &Cache, target: &str, failure: Failure) -> Reply {
+        cache.application.log_failure(target, &failure);
+        let mut reply = answer::failed(&failure, self.reason);
+        let upstream = Upstream::failed(self.started, failure.server, failure.earlier);
+        reply.note.upstream = Some(Arc::new(upstream));
+        reply
     }
 }

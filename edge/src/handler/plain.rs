@@ -16,6 +16,7 @@ use crate::Edge;
 use crate::cache::page::Page;
 use crate::handler::plan::{self, CachePlan, CacheUse, L1View, Plan, RequestView};
 use crate::handler::static_file;
+use crate::handler::through::PlaceOfRequest;
 use crate::log::facts::HitRecord;
 use crate::metrics::CacheResult;
 use crate::reply::{Reply, answer, coding};
@@ -55,37 +56,36 @@ pub(crate) enum PlainAnswer {
     File(Box<Reply>),
 }
 
-/// Finds it; `key` is a buffer that is used again and again. `None`: the request is not plain, or no fresh
-/// page answers it.
+/// How a request goes on.
+pub(crate) enum PlainWay<'a> {
+    /// Memory answers it.
+    Hit(PlainHit<'a>),
+    /// It is plain, and its place has no cache.
+    Through(PlaceOfRequest<'a>),
+}
+
+/// Finds what answers it; `key` is a buffer that is used again and again. `None`: the request is not plain,
+/// or no fresh page answers it.
 pub(crate) fn find<'a>(
     edge: &Edge,
     sites: &'a Sites,
     head: &Head<'_>,
     via: &Via,
     key: &mut Vec<u8>,
-) -> Option<PlainHit<'a>> {
+) -> Option<PlainWay<'a>> {
     let started = Instant::now();
-    if via.refused.is_some()
-        || head.has_body()
-        || head.seen.any(NOT_PLAIN)
-        || !matches!(head.method, "GET" | "HEAD")
-    {
-        return None;
-    }
-    if head.target.scheme().is_some() || !head.target.is_encoded() {
-        return None;
-    }
-    if forwarded::trusts(&edge.settings.trusted_proxies, via.peer)
-        && speaks_of_another(head, edge.settings.trusted())
-    {
-        return None;
-    }
-    if telemetry::exporting() && is_sampled(head) {
+    if !is_plain_head(edge, head, via) {
         return None;
     }
     let path = path::normalise(head.target.path().as_bytes()).ok()?;
     let host = head.host.map_or("", |host| host.as_str());
     let chosen = sites.choose(via.listener, host).choose(&path);
+    if let RouteMatch::Location(site, location) = chosen
+        && location.pool.is_some()
+        && location.cache.is_none()
+    {
+        return Some(PlainWay::Through(PlaceOfRequest { site, location, started }));
+    }
     if !is_plain_at(&chosen, head) {
         return None;
     }
@@ -109,7 +109,7 @@ pub(crate) fn find<'a>(
                 None => reply,
             };
             let record = HitRecord { location, result: CacheResult::File, started };
-            Some(PlainHit { found: PlainAnswer::File(Box::new(reply)), record, https })
+            Some(PlainWay::Hit(PlainHit { found: PlainAnswer::File(Box::new(reply)), record, https }))
         }
         Plan::Application { location, cache: CacheUse::Shared(_, look, CachePlan::Hit(page)), .. } => {
             // The parameters that the key ignores may have to be added to where it leads.
@@ -125,10 +125,23 @@ pub(crate) fn find<'a>(
                 None => page,
             };
             let record = HitRecord { location, result: CacheResult::Hit, started };
-            Some(PlainHit { found: PlainAnswer::Page(page), record, https })
+            Some(PlainWay::Hit(PlainHit { found: PlainAnswer::Page(page), record, https }))
         }
         _ => None,
     }
+}
+
+/// A GET or HEAD without a body, whose sender speaks of itself and is not traced.
+fn is_plain_head(edge: &Edge, head: &Head<'_>, via: &Via) -> bool {
+    via.refused.is_none()
+        && !head.has_body()
+        && !head.seen.any(NOT_PLAIN)
+        && matches!(head.method, "GET" | "HEAD")
+        && head.target.scheme().is_none()
+        && head.target.is_encoded()
+        && !(forwarded::trusts(&edge.settings.trusted_proxies, via.peer)
+            && speaks_of_another(head, edge.settings.trusted()))
+        && !(telemetry::exporting() && is_sampled(head))
 }
 
 /// A GET or HEAD without a body, none of whose fields tells more than the key needs.
@@ -285,4 +298,4 @@ fn is_sampled(head: &Head<'_>) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -3,6 +3,7 @@
 //! directions.
 
 mod exchange;
+mod through;
 
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};
@@ -22,7 +23,8 @@ use crate::Edge;
 use crate::connection::proxied::ProxyAddresses;
 use crate::connection::stream::{ParkedStream, Stream};
 use crate::connection::watchdog::Watchdog;
-use crate::handler::plain;
+use crate::handler::plain::{self, PlainWay};
+use crate::handler::through::ThroughRequest;
 use crate::http1::connection::exchange::ReceivedRequest;
 use crate::http1::linger::{Persistence, linger};
 use crate::http1::send_hit::{self, RestOfHit, Room};
@@ -100,6 +102,11 @@ enum ConnectionStep {
         after: Persistence,
     },
     Request(Box<ReceivedRequest>),
+    /// It goes straight to the application.
+    Through {
+        request: Box<ThroughRequest>,
+        after: Persistence,
+    },
     /// And whether the request is HEAD.
     Refused(Refusal, bool),
     /// The connection is idle, and the edge drains.
@@ -236,6 +243,12 @@ impl Connection {
                         return ConnectionEnd::Closed;
                     }
                 }
+                ConnectionStep::Through { request, after } => {
+                    head_started = None;
+                    if !Box::pin(self.pass_through(request, after)).await {
+                        return ConnectionEnd::Closed;
+                    }
+                }
                 ConnectionStep::Refused(refusal, head_only) => {
                     Box::pin(self.refuse(refusal, head_only)).await;
                     return ConnectionEnd::Closed;
@@ -337,7 +350,13 @@ impl Connection {
             return (ConnectionStep::Refused(Refusal::Misdirected, head_only), used);
         }
         let after = self.after(&head);
-        if let Some(hit) = plain::find(&self.edge, &sites, &head, &self.via, &mut buffers.key) {
+        let way = plain::find(&self.edge, &sites, &head, &self.via, &mut buffers.key);
+        if let Some(PlainWay::Through(place)) = &way
+            && let Some(request) = ThroughRequest::of(&self.edge, &head, &self.via, place)
+        {
+            return (ConnectionStep::Through { request, after }, used);
+        }
+        if let Some(PlainWay::Hit(hit)) = way {
             let keep_alive = after == Persistence::Next;
             let client = send_hit::HitReceiver {
                 edge: &self.edge,

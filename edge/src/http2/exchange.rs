@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, StatusCode};
 use tracing::Instrument;
 
 use crate::handler;
-use crate::handler::plain::{self, PlainAnswer, PlainHit};
+use crate::handler::plain::{self, PlainAnswer, PlainHit, PlainWay};
 use crate::handler::visit::Visit;
 use crate::http1::abandon;
 use crate::http1::joined::HitHead;
@@ -54,7 +54,7 @@ pub(super) fn begin(client: &Http2Client, via: Via, arrival: Arrival, buffers: &
     if sites.misdirected(via.listener, sni, head.host.as_ref()) {
         return refuse(client, (Refusal::Misdirected, head_only()), arrival);
     }
-    if !has_body && let Some(hit) = plain::find(edge, &sites, &head, &via, key) {
+    if !has_body && let Some(PlainWay::Hit(hit)) = plain::find(edge, &sites, &head, &via, key) {
         let by = HitRequest { via: &via, head_bytes, tls: client.tls.as_deref() };
         return answer(client, arrival, (hit, &head), by, (block, blocks, lines));
     }

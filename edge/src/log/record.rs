@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{REFERER, USER_AGENT};
 use http::{HeaderValue, Method, StatusCode, Version};
+use process::trace::TraceContext;
 
 use crate::log::Log;
 use crate::log::access_log::Record;
@@ -47,6 +48,30 @@ impl Line {
             trace_id: request.trace.sampled().then(|| hex(request.trace.trace_id())),
             started: request.started,
             kept,
+        }
+    }
+}
+
+impl Line {
+    /// What the log needs to know about a request on the straight way.
+    pub(crate) fn of_head(
+        head: &Head<'_>,
+        (client, version): (IpAddr, Version),
+        trace: &TraceContext,
+        started: Instant,
+    ) -> Self {
+        let field = |known| HeaderValue::from_bytes(head.fields.values(known).next()?).ok();
+        Self {
+            client,
+            method: if head.method == "HEAD" { Method::HEAD } else { Method::GET },
+            target: head.target.as_str().to_owned(),
+            version,
+            host: head.host.map_or("", |host| host.as_str()).to_owned(),
+            referer: field(KnownField::Referer),
+            user_agent: field(KnownField::UserAgent),
+            trace_id: trace.sampled().then(|| hex(trace.trace_id())),
+            started,
+            kept: None,
         }
     }
 }
@@ -95,6 +120,42 @@ impl Log {
     /// Records an answered request, complete or not.
     pub(crate) fn request(&self, line: &Line, sent: Delivery, reply: &Reply) {
         let took = line.started.elapsed();
+        self.count(reply, sent, took);
+        if reply.status == StatusCode::PAYLOAD_TOO_LARGE && reply.is_error {
+            self.large_body(line, &reply.note);
+        }
+        if self.is_wanted(&reply.note) || line.kept.is_some() {
+            self.write(line, sent, reply, took);
+        }
+    }
+
+    /// Records one that went straight through. `line` is made only if somebody reads it.
+    pub(crate) fn passed(
+        &self,
+        started: Instant,
+        line: impl FnOnce() -> Option<Line>,
+        sent: Delivery,
+        reply: &Reply,
+    ) {
+        let took = started.elapsed();
+        self.count(reply, sent, took);
+        if self.is_wanted(&reply.note)
+            && let Some(line) = line()
+        {
+            self.write(&line, sent, reply, took);
+        }
+    }
+
+    /// Whether the access log takes it, or somebody watches.
+    fn is_wanted(&self, note: &Note) -> bool {
+        self.is_logged(note) || self.live.is_watched()
+    }
+
+    fn is_logged(&self, note: &Note) -> bool {
+        note.location.as_ref().is_none_or(|location| location.access_log) && !self.access.is_off()
+    }
+
+    fn count(&self, reply: &Reply, sent: Delivery, took: Duration) {
         let note = &reply.note;
         if let Some(location) = &note.location {
             location.metrics.record(note.cache, reply.status.as_u16(), sent.body, took);
@@ -106,9 +167,10 @@ impl Log {
                 upstream.count(&self.metrics, location.pool.as_deref());
             }
         }
-        if reply.status == StatusCode::PAYLOAD_TOO_LARGE && reply.is_error {
-            self.large_body(line, note);
-        }
+    }
+
+    fn write(&self, line: &Line, sent: Delivery, reply: &Reply, took: Duration) {
+        let note = &reply.note;
         let record = Record {
             time: SystemTime::now(),
             client: line.client,
@@ -127,7 +189,7 @@ impl Log {
             user_agent: line.user_agent.as_ref().map(HeaderValue::as_bytes),
             trace_id: line.trace_id.as_deref(),
         };
-        if note.location.as_ref().is_none_or(|location| location.access_log) {
+        if self.is_logged(note) {
             self.access.log(&record);
         }
         if self.live.is_watched() {
@@ -167,7 +229,7 @@ impl Log {
             protocol: "",
             status: reply.status.as_u16(),
             bytes: sent.body,
-            duration: std::time::Duration::ZERO,
+            duration: Duration::ZERO,
             upstream: None,
             work: ApplicationWork::default(),
             cache: None,

@@ -1,11 +1,11 @@
 //! What each application server has answered, by the pool that a location names: for the live page, also
 //! where the pools are in another process.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use ahash::HashMap;
 use parking_lot::RwLock;
 
 use crate::metrics::{BUCKETS, Histogram};
@@ -16,8 +16,8 @@ const MOST: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct AllServers(RwLock<ServerTable>);
 
-/// The servers, by pool and address.
-type ServerTable = HashMap<(Box<str>, Box<str>), Arc<ServerMetrics>>;
+/// The servers, by pool and then by address: looked up for each request, so by texts that are there already.
+type ServerTable = HashMap<Box<str>, HashMap<Box<str>, Arc<ServerMetrics>>>;
 
 /// The counters of one server.
 #[derive(Debug)]
@@ -33,38 +33,41 @@ pub(crate) struct ServerMetrics {
 impl AllServers {
     /// Counts a request that this server was asked last for.
     pub(crate) fn answered(&self, (pool, server): (&str, &str), head: Duration, is_error: bool) {
-        let metrics = {
-            let known = self.0.read();
-            known.get(&(pool.into(), server.into())).cloned()
-        };
-        if let Some(metrics) = metrics.or_else(|| self.add(pool, server)) {
-            metrics.times.observe(head);
-            metrics.errors.fetch_add(u64::from(is_error), Relaxed);
+        if let Some(metrics) = self.0.read().get(pool).and_then(|servers| servers.get(server)) {
+            return metrics.count(head, is_error);
+        }
+        if let Some(metrics) = self.add(pool, server) {
+            metrics.count(head, is_error);
         }
     }
 
     fn add(&self, pool: &str, server: &str) -> Option<Arc<ServerMetrics>> {
         let mut known = self.0.write();
-        let (pool, server): (Box<str>, Box<str>) = (pool.into(), server.into());
-        if known.len() >= MOST && !known.contains_key(&(pool.clone(), server.clone())) {
+        let is_known = known.get(pool).is_some_and(|servers| servers.contains_key(server));
+        if !is_known && known.values().map(HashMap::len).sum::<usize>() >= MOST {
             return None;
         }
         let new = || {
             let (times, errors) = Default::default();
-            Arc::new(ServerMetrics { pool: pool.clone(), server: server.clone(), times, errors })
+            Arc::new(ServerMetrics { pool: pool.into(), server: server.into(), times, errors })
         };
-        Some(known.entry((pool.clone(), server.clone())).or_insert_with(new).clone())
+        Some(known.entry(pool.into()).or_default().entry(server.into()).or_insert_with(new).clone())
     }
 
     /// All of them, by name.
     pub(crate) fn all(&self) -> Vec<Arc<ServerMetrics>> {
-        let mut servers: Vec<_> = self.0.read().values().cloned().collect();
+        let mut servers: Vec<_> = self.0.read().values().flat_map(HashMap::values).cloned().collect();
         servers.sort_by(|a, b| (&a.pool, &a.server).cmp(&(&b.pool, &b.server)));
         servers
     }
 }
 
 impl ServerMetrics {
+    fn count(&self, head: Duration, is_error: bool) {
+        self.times.observe(head);
+        self.errors.fetch_add(u64::from(is_error), Relaxed);
+    }
+
     pub(crate) fn buckets(&self) -> [u64; BUCKETS] {
         self.times.counts()
     }

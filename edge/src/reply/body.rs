@@ -136,6 +136,15 @@ impl ReplyBody {
         }
     }
 
+    /// What has arrived whole is not waited for any more.
+    pub(crate) fn settle(&mut self) {
+        if let Self::Origin(body) = self
+            && let Some(whole) = body.take_whole()
+        {
+            *self = Self::Whole(whole);
+        }
+    }
+
     /// The next piece may take long to arrive.
     pub(crate) fn is_arriving(&self) -> bool {
         match self {

@@ -68,6 +68,11 @@ fn is_rewriting(name: &str) -> bool {
     )
 }
 
+/// Whether a field of this name, in any case, may have to be removed or believed.
+pub(crate) fn steers(name: &str) -> bool {
+    is_forwarding(name) || is_rewriting(&name.to_ascii_lowercase())
+}
+
 /// What the client asked the outermost proxy for, if trusted proxies say so; otherwise what it asked the edge
 /// for.
 #[derive(Debug, PartialEq, Eq)]

@@ -148,9 +148,9 @@ impl Reader<'_> {
 
 impl Reader<'_> {
     /// Adds what has come of the `left` bytes that will come, or waits for it. Room for a piece of them is
-    /// made at once, so that nothing is copied.
+    /// made at once, so that nothing is copied; and for a byte more, which shows that there is too much.
     pub(crate) async fn read_known(&mut self, buffer: &mut BytesMut, left: u64) -> io::Result<usize> {
-        let wanted = usize::try_from(left).unwrap_or(READ).clamp(1, READ);
+        let wanted = usize::try_from(left).map_or(READ, |left| left.saturating_add(1)).min(READ);
         // What is left of the room for the piece before is used up first: a server may send byte by byte.
         if buffer.capacity() - buffer.len() < wanted.min(LEAST_ROOM) {
             buffer.reserve(wanted);

@@ -146,6 +146,32 @@ impl Servers {
         now: Instant,
         lot: impl FnMut(i64) -> i64,
     ) -> Result<Arc<Server>, NoServer> {
+        let chosen = match &self.members[..] {
+            // Where there is one server nothing is compared.
+            [only] if only.weight() > 0 => self.only(only, wanted, now)?,
+            _ => self.one_of_many(wanted, now, lot)?,
+        };
+        let member = &mut self.members[chosen];
+        member.in_flight += 1;
+        member.mark.chosen(now);
+        member.breaker.chosen(now);
+        Ok(Arc::clone(&member.server))
+    }
+
+    /// The place of a pool's only server. Health says nothing of it: better to try it than to refuse.
+    fn only(&self, member: &Member, wanted: &SlotRequest, now: Instant) -> Result<usize, NoServer> {
+        if !is_possible(member, wanted, now) {
+            return Err(NoServer::Barred(self.first_to_open(wanted, now)));
+        }
+        if member.has_room() { Ok(0) } else { Err(NoServer::Busy) }
+    }
+
+    fn one_of_many(
+        &mut self,
+        wanted: &SlotRequest,
+        now: Instant,
+        lot: impl FnMut(i64) -> i64,
+    ) -> Result<usize, NoServer> {
         let possible = self.possible(wanted, now);
         if possible.is_empty() {
             return Err(NoServer::Barred(self.first_to_open(wanted, now)));
@@ -163,11 +189,7 @@ impl Servers {
             Some(bound) => Some(bound),
             None => self.choose(open, wanted, now, lot),
         };
-        let member = &mut self.members[chosen.ok_or(NoServer::Busy)?];
-        member.in_flight += 1;
-        member.mark.chosen(now);
-        member.breaker.chosen(now);
-        Ok(Arc::clone(&member.server))
+        chosen.ok_or(NoServer::Busy)
     }
 
     fn choose(
@@ -200,13 +222,8 @@ impl Servers {
 
     /// Servers that this request may go to, busy and failing ones included.
     fn possible(&self, wanted: &SlotRequest, now: Instant) -> Vec<usize> {
-        let possible = |member: &Member| {
-            !member.settings.down
-                && !wanted.tried.contains(&member.id())
-                && member.breaker.allows(now)
-                && (!member.settings.drain || wanted.bound == Some(member.id()))
-        };
-        (0..self.members.len()).filter(|&index| possible(&self.members[index])).collect()
+        let is_possible = |&index: &usize| is_possible(&self.members[index], wanted, now);
+        (0..self.members.len()).filter(is_possible).collect()
     }
 
     fn first_to_open(&self, wanted: &SlotRequest, now: Instant) -> Option<Duration> {
@@ -313,6 +330,13 @@ impl Servers {
             && outlier::may_eject(ejected, servers, &settings);
         out.then(|| Event::Ejected(member.outlier.eject(&settings, now)))
     }
+}
+
+fn is_possible(member: &Member, wanted: &SlotRequest, now: Instant) -> bool {
+    !member.settings.down
+        && !wanted.tried.contains(&member.id())
+        && member.breaker.allows(now)
+        && (!member.settings.drain || wanted.bound == Some(member.id()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Counts what each client has of a pool, so that no client takes all of it (`client_share`).
 
-use std::collections::HashMap;
-
+use ahash::HashMap;
 use process::client_key::ClientKey;
 
 /// What a client may have a part of.
@@ -29,7 +28,7 @@ impl Clients {
     pub(super) fn new(totals: [usize; 4], share: usize) -> Self {
         let limit = |total: usize| total.saturating_mul(share).div_ceil(100).max(1);
         let limits = if share >= 100 { [usize::MAX; 4] } else { totals.map(limit) };
-        Self { limits, held: HashMap::new() }
+        Self { limits, held: HashMap::default() }
     }
 
     /// Tells whether this client may have one more. A client without an address has no bound of its own.

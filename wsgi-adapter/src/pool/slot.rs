@@ -34,7 +34,7 @@ impl Slot {
         Self { pool: Arc::clone(pool), server, wanted, is_stream: false, first_try: now, this_try: now }
     }
 
-    pub(crate) fn server(&self) -> &Server {
+    pub(crate) fn server(&self) -> &Arc<Server> {
         &self.server
     }
 

@@ -19,7 +19,8 @@ use crate::replies::{ReplyReader, ReplyStream};
 /// saying so.
 const INLINE: u64 = 32 * 1024;
 
-type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// What is to be done for one fetch.
+pub(crate) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 pub(crate) struct InlineFetch {
     /// None: done, or in a task of its own.
@@ -35,13 +36,8 @@ pub(crate) struct InlineFetch {
 }
 
 impl InlineFetch {
-    pub(crate) fn new(
-        work: impl Future<Output = ()> + Send + 'static,
-        replies: ReplyStream,
-        reader: ReplyReader,
-        shutdown: Shutdown,
-    ) -> Self {
-        Self { work: Some(Box::pin(work)), replies, reader, first: None, begun: false, shutdown }
+    pub(crate) fn new(work: Work, replies: ReplyStream, reader: ReplyReader, shutdown: Shutdown) -> Self {
+        Self { work: Some(work), replies, reader, first: None, begun: false, shutdown }
     }
 }
 

@@ -67,6 +67,44 @@ impl<'a> Fields<'a> {
         }
         headers
     }
+
+    /// What is handed on, as lines of one copy of the head, names in lower case; and that copy. `None`: two
+    /// lines have the same name, and a map would bring them together.
+    pub fn to_lines<L>(&self, line: impl Fn(Bytes, Bytes) -> L) -> Option<(Bytes, Vec<L>)> {
+        if self.repeats() {
+            return None;
+        }
+        let mut head = self.head.to_vec();
+        for span in self.spans {
+            head.get_mut(span.name_range())?.make_ascii_lowercase();
+        }
+        let head = Bytes::from(head);
+        let mut lines = Vec::with_capacity(self.spans.len());
+        for span in self.spans.iter().filter(|span| !NOT_HANDED_ON.has(span.known)) {
+            lines.push(line(head.slice(span.name_range()), head.slice(span.value_range())));
+        }
+        Some((head, lines))
+    }
+
+    /// Whether two lines may have the same name. Of very many it is not looked for.
+    fn repeats(&self) -> bool {
+        const MANY: usize = 64;
+        let mut seen = KnownFields::default();
+        self.spans.len() > MANY
+            || self.spans.iter().enumerate().any(|(at, span)| match span.known {
+                KnownField::Other | KnownField::Neutral | KnownField::XForwarded => {
+                    let name = span.name(self.head);
+                    let earlier = self.spans.get(..at).unwrap_or_default();
+                    earlier.iter().any(|other| other.name(self.head).eq_ignore_ascii_case(name))
+                }
+                known => {
+                    seen.has(known) || {
+                        seen.add(known);
+                        false
+                    }
+                }
+            })
+    }
 }
 
 /// Names that browsers send with each request and that the `http` crate would copy each time.
@@ -105,6 +143,40 @@ fn browsers_name(known: KnownField, name: &[u8]) -> Result<HeaderName, InvalidHe
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::head::{Limits, read};
+
+    #[test]
+    fn lines_are_those_of_the_map_and_none_where_it_brings_lines_together() {
+        let cases = [
+            ("", true),
+            ("Accept: */*\r\nUser-Agent:  a b \r\nX-Own: caf\u{e9}\r\nEmpty:\r\n", true),
+            ("Connection: close, X-Own\r\nX-Own: 1\r\nTE: trailers\r\nUpgrade: a\r\n", true),
+            ("Content-Length: 0\r\nSec-Fetch-Mode: a\r\nsec-fetch-site: b\r\n", true),
+            ("Cookie: a\r\ncookie: b\r\n", false),
+            ("X-Own: 1\r\nAccept: a\r\nx-OWN: 2\r\n", false),
+            ("DNT: 1\r\ndnt: 1\r\n", false),
+        ];
+        for (fields, is_made) in cases {
+            let text = format!("GET /x HTTP/1.1\r\nHost: a.b\r\n{fields}\r\n");
+            let mut spans = Vec::new();
+            let (head, _) = read(text.as_bytes(), &Limits::default(), &mut spans).unwrap().unwrap();
+            let lines = head.fields.to_lines(|name, value| (name, value));
+            let Some((copy, lines)) = lines else {
+                assert!(!is_made, "{fields}");
+                continue;
+            };
+            assert!(is_made && copy.eq_ignore_ascii_case(text.as_bytes()), "{fields}");
+            let of_map: Vec<_> = head
+                .to_headers()
+                .iter()
+                .map(|(name, value)| {
+                    let copy = Bytes::copy_from_slice;
+                    (copy(name.as_str().as_bytes()), copy(value.as_bytes()))
+                })
+                .collect();
+            assert_eq!(lines, of_map, "{fields}");
+        }
+    }
 
     #[test]
     fn each_name_of_a_browser_is_found_in_any_case() {

@@ -84,7 +84,10 @@ impl BodyDecoder {
             BodyFraming::Length(left) => {
                 let take = usize::try_from(*left).map_or(buffer.len(), |left| left.min(buffer.len()));
                 *left -= take as u64;
-                Ok(BodyStep::Data(buffer.split_to(take).freeze()))
+                // The last piece leaves no room that another would use: its memory is not shared with any.
+                let is_last = *left == 0 && take == buffer.len();
+                let piece = if is_last { std::mem::take(buffer) } else { buffer.split_to(take) };
+                Ok(BodyStep::Data(piece.freeze()))
             }
             BodyFraming::Chunked(decoder) => {
                 let (data, ended) = take_chunks(decoder, buffer)?;

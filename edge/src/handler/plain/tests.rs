@@ -152,13 +152,10 @@ fn store(edge: &Edge, (path, status, fields, body): &PageRow) {
     edge.cache.l1.insert(&key, &HeaderMap::new(), page);
 }
 
-/// All that the edge answers to these bytes.
-async fn answers(edge: &Arc<Edge>, requests: &[u8]) -> Vec<u8> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let (stream, _) = listener.accept().await.unwrap();
+/// How the requests of these tests come.
+pub(in crate::handler) fn via() -> Via {
     let own = SocketAddr::from(([127, 0, 0, 1], 80));
-    let via = Via {
+    Via {
         peer: own,
         port: 80,
         listener: 0,
@@ -167,8 +164,15 @@ async fn answers(edge: &Arc<Edge>, requests: &[u8]) -> Vec<u8> {
         connection: 0,
         requests: 0,
         refused: None,
-    };
-    let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge.clone());
+    }
+}
+
+/// All that the edge answers to these bytes.
+pub(in crate::handler) async fn answers(edge: &Arc<Edge>, requests: &[u8]) -> Vec<u8> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut connection = Connection::new(Stream::Plain(stream), via(), BytesMut::new(), edge.clone());
     // Moved in: the connection is closed when it is done.
     let serving = async move { connection.serve().await };
     let talking = async {
@@ -188,18 +192,8 @@ fn is_plain(edge: &Edge, request: &str) -> bool {
     else {
         return false;
     };
-    let own = SocketAddr::from(([127, 0, 0, 1], 80));
-    let via = Via {
-        peer: own,
-        port: 80,
-        listener: 0,
-        scheme: Scheme::Http,
-        http2: false,
-        connection: 0,
-        requests: 0,
-        refused: None,
-    };
-    find(edge, &edge.routes.load(), &head, &via, &mut Vec::new()).is_some()
+    let sites = edge.routes.load();
+    matches!(find(edge, &sites, &head, &via(), &mut Vec::new()), Some(PlainWay::Hit(_)))
 }
 
 fn request(random: &mut StdRng) -> String {
@@ -262,11 +256,11 @@ fn request(random: &mut StdRng) -> String {
 }
 
 /// Without what the time of day or chance decides.
-fn timeless(answers: &[u8]) -> String {
+pub(in crate::handler) fn timeless(answers: &[u8]) -> String {
     let mut text = String::new();
     for line in String::from_utf8_lossy(answers).split_inclusive("\r\n") {
         let (name, value) = line.split_once(": ").unwrap_or((line, ""));
-        text += match name {
+        text += match name.to_ascii_lowercase().as_str() {
             // Stored ones too: PAGES say it once.
             "date" if !value.contains("2024") => "date: now\r\n",
             "age" => "age: some\r\n",

@@ -9,6 +9,7 @@ use http1::head::{Framing, Head, Refusal};
 use tracing::Instrument;
 
 use crate::connection::stream::Stream;
+use crate::handler::through::ThroughRequest;
 use crate::handler::visit::{ClientAbort, Visit};
 use crate::http1::abandon::{either, left};
 use crate::http1::connection::Connection;
@@ -33,6 +34,16 @@ pub(super) struct ReceivedRequest {
     tunnel: Option<Chunks>,
     expects_continue: bool,
     after: Persistence,
+    /// The application's reply, which says that another location answers.
+    first: Option<Box<Reply>>,
+}
+
+impl ReceivedRequest {
+    /// The request of the straight way, which goes on with this reply.
+    pub(super) fn after(mut self, was: &ThroughRequest, first: Reply) -> Self {
+        (self.request.started, self.request.trace) = (was.started, was.trace);
+        Self { first: Some(Box::new(first)), ..self }
+    }
 }
 
 impl Connection {
@@ -68,13 +79,14 @@ impl Connection {
             tunnel,
             expects_continue: head.expect_continue,
             after,
+            first: None,
         })
     }
 
     /// Runs one request through the handler, both directions at once. Returns true if the connection may be
     /// used again.
     pub(super) async fn exchange(&mut self, incoming: ReceivedRequest) -> bool {
-        let ReceivedRequest { mut request, framing, pump, tunnel, expects_continue, after } = incoming;
+        let ReceivedRequest { mut request, framing, pump, tunnel, expects_continue, after, first } = incoming;
         let keep_alive = after == Persistence::Next;
         let visit = Visit::of(&self.edge, &mut request);
         let line = record::Line::of(&request, visit.kept.clone());
@@ -87,7 +99,7 @@ impl Connection {
         };
         // Boxed: the functions that get it would each hold its room.
         let handling = Box::pin(async {
-            let mut reply = handler::handle(&edge, request, &visit).await;
+            let mut reply = handler::handle_after(&edge, request, first, &visit).await;
             // A drain that began meanwhile ends the connection.
             reply.close |= edge.ends_connections_of(listener);
             reply
@@ -116,13 +128,13 @@ impl Connection {
             }
         };
         spans::answered(&visit.span, &exchanged.reply);
-        self.finished(&line, exchanged, after).await
+        self.edge.log.request(&line, exchanged.sent, &exchanged.reply);
+        self.finished(exchanged, after).await
     }
 
-    /// Logs and counts, and closes the connection unless it may be used again.
-    async fn finished(&mut self, line: &record::Line, exchanged: ExchangeResult, after: Persistence) -> bool {
+    /// Closes the connection unless it may be used again.
+    pub(super) async fn finished(&mut self, exchanged: ExchangeResult, after: Persistence) -> bool {
         let ExchangeResult { sent, reply, body_read } = exchanged;
-        self.edge.log.request(line, sent, &reply);
         // Whoever still produces the body learns that nobody reads.
         drop(reply);
         if sent.must_reset {
@@ -140,22 +152,23 @@ impl Connection {
 }
 
 /// The client's side of the connection, while its reply is sent.
-struct Receiver<'a> {
-    stream: &'a mut Stream,
-    buffer: &'a mut BytesMut,
-    client_abort: &'a ClientAbort,
+pub(super) struct Receiver<'a> {
+    pub(super) stream: &'a mut Stream,
+    pub(super) buffer: &'a mut BytesMut,
+    pub(super) client_abort: &'a ClientAbort,
     /// Where the connection was accepted.
-    listener: u16,
+    pub(super) listener: u16,
 }
 
 impl Receiver<'_> {
     /// Sends the reply, and checks whether the client is still there when the next chunk may take long.
-    async fn send(self, edge: &Edge, reply: Reply, manner: WriteManner) -> (Delivery, Reply) {
+    pub(super) async fn send(self, edge: &Edge, mut reply: Reply, manner: WriteManner) -> (Delivery, Reply) {
         let Self { stream, buffer, client_abort, listener } = self;
         let pace = edge.pace(listener);
         if send_file::suits(edge.settings.files.sendfile, stream, &reply, manner) {
             return Box::pin(send_file::send(stream, reply, manner, pace)).await;
         }
+        reply.body.settle();
         if !reply.body.is_arriving() {
             return write::send(stream, reply, manner, pace, pending()).await;
         }
