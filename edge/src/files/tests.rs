@@ -112,7 +112,7 @@ async fn whole(body: FileBody) -> io::Result<Vec<u8>> {
         FileBody::Memory(content) => Ok(content.to_vec()),
         FileBody::Stream(mut stream) => {
             let mut content = Vec::new();
-            while let Some(chunk) = stream.next().await {
+            while let Some(chunk) = stream.next(usize::MAX).await {
                 content.extend_from_slice(&chunk?);
             }
             Ok(content)

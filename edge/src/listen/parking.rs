@@ -214,12 +214,12 @@ mod tests {
     use arc_swap::ArcSwap;
     use bytes::BytesMut;
     use http1::head::Scheme;
-    use process::room::Room;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
     use crate::connection::stream::Stream;
+    use crate::listen::crowd::Crowd;
     use crate::listen::generation::Generation;
     use crate::listen::tls::Tickets;
     use crate::metrics::GaugeGuard;
@@ -267,7 +267,8 @@ mod tests {
         };
         let connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge.clone());
         let active = GaugeGuard::enter(&edge.metrics.connections_active);
-        (client, connection, Seat::new(Room::new(1).take().unwrap(), active))
+        let place = Arc::new(Crowd::new(1)).enter(peer, &[]).unwrap();
+        (client, connection, Seat::new(place, active))
     }
 
     #[tokio::test]

@@ -107,7 +107,7 @@ async fn a_file_replaced_while_it_is_sent_goes_on() {
     let site = Fixture::new();
     site.write("a.bin", vec![b'A'; 300_000]).write("b.bin", vec![b'B'; 300_000]);
     let mut stream = stream(site.get("/a.bin").await);
-    let first = stream.next().await.unwrap().unwrap();
+    let first = stream.next(usize::MAX).await.unwrap().unwrap();
     fs::rename(site.path("b.bin"), site.path("a.bin")).unwrap();
     let rest = whole(FileBody::Stream(stream)).await.unwrap();
     assert_eq!(first.len() + rest.len(), 300_000);
@@ -126,10 +126,10 @@ async fn a_file_that_becomes_shorter_while_it_is_sent_breaks_off() {
         let site = Fixture::new();
         site.write("a.bin", vec![b'A'; 300_000]);
         let mut stream = stream(site.get("/a.bin").await);
-        assert!(stream.next().await.unwrap().is_ok());
+        assert!(stream.next(usize::MAX).await.unwrap().is_ok());
         change(&site);
         for _ in 0..2 {
-            assert!(stream.next().await.unwrap().is_err(), "{what}");
+            assert!(stream.next(usize::MAX).await.unwrap().is_err(), "{what}");
             assert!(stream.remaining() > 0, "{what}");
         }
     }
@@ -140,7 +140,7 @@ async fn a_file_that_grows_while_it_is_sent_is_sent_as_long_as_it_was() {
     let site = Fixture::new();
     site.write("a.log", vec![b'A'; 300_000]);
     let mut stream = stream(site.get("/a.log").await);
-    let first = stream.next().await.unwrap().unwrap();
+    let first = stream.next(usize::MAX).await.unwrap().unwrap();
     let mut log = fs::File::options().append(true).open(site.path("a.log")).unwrap();
     io::Write::write_all(&mut log, b"BBB").unwrap();
     let rest = whole(FileBody::Stream(stream)).await.unwrap();
@@ -156,10 +156,10 @@ async fn dropping_a_read_loses_nothing() {
     let mut stream = stream(site.get("/a.bin").await);
     let mut received = Vec::new();
     while stream.remaining() > 0 {
-        let _ = tokio::time::timeout(Duration::ZERO, stream.next()).await.map(|chunk| {
+        let _ = tokio::time::timeout(Duration::ZERO, stream.next(usize::MAX)).await.map(|chunk| {
             received.extend_from_slice(&chunk.unwrap().unwrap());
         });
-        if let Some(chunk) = stream.next().await {
+        if let Some(chunk) = stream.next(usize::MAX).await {
             received.extend_from_slice(&chunk.unwrap());
         }
     }
