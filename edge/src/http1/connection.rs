@@ -197,9 +197,7 @@ impl Connection {
                 // Bytes behind the last request are examined before more are read.
                 poll_fn(|context| Poll::Ready(self.look_at_buffer(context))).await
             } else {
-                let patience = self.patience(head_started);
-                let may_park = head_started.is_none() && !self.drains && self.stream.may_park();
-                let silence = if may_park { patience.min(PARKED_AFTER) } else { patience };
+                let (patience, silence) = self.waits(head_started);
                 let stepping = poll_fn(|context| match self.poll_step(context) {
                     Poll::Ready(step) => Poll::Ready(step),
                     Poll::Pending if self.drains => Poll::Pending,
@@ -219,12 +217,13 @@ impl Connection {
                 }
             };
             self.idle_until = None;
+            head_started = match step {
+                ConnectionStep::Partial => head_started.or_else(|| Some(Instant::now())),
+                _ => None,
+            };
             match step {
-                ConnectionStep::Partial => {
-                    head_started.get_or_insert_with(Instant::now);
-                }
+                ConnectionStep::Partial => {}
                 ConnectionStep::Answered { unsent, after } => {
-                    head_started = None;
                     if let Some(rest) = unsent
                         && Box::pin(self.write_rest(*rest)).await.is_err()
                     {
@@ -236,7 +235,6 @@ impl Connection {
                     }
                 }
                 ConnectionStep::Request(incoming) => {
-                    head_started = None;
                     // Boxed, like everything that an idle connection does not need: its task holds none of
                     // it.
                     if !Box::pin(self.exchange(*incoming)).await {
@@ -244,7 +242,6 @@ impl Connection {
                     }
                 }
                 ConnectionStep::Through { request, after } => {
-                    head_started = None;
                     if !Box::pin(self.pass_through(request, after)).await {
                         return ConnectionEnd::Closed;
                     }
@@ -265,7 +262,13 @@ impl Connection {
         ConnectionEnd::Closed
     }
 
-    /// How long the client may leave the connection as it is.
+    /// How long the client may leave the connection as it is, and how long the connection waits for it here.
+    fn waits(&self, head_started: Option<Instant>) -> (Duration, Duration) {
+        let patience = self.patience(head_started);
+        let may_park = head_started.is_none() && !self.drains && self.stream.may_park();
+        (patience, if may_park { patience.min(PARKED_AFTER) } else { patience })
+    }
+
     fn patience(&self, head_started: Option<Instant>) -> Duration {
         let bounds = self.edge.bounds(self.via.listener);
         match (head_started, self.idle_until) {

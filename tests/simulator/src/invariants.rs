@@ -53,9 +53,7 @@ fn body_is_the_visitors(visit: &Visit, found: &mut Vec<String>) {
     if page.url != visit.path {
         found.push(format!("another page: {visit:?}"));
     }
-    if page.visitor != "-" && page.visitor != visit.visitor
-        || !is_shared(&visit.path) && page.visitor != visit.visitor
-    {
+    if (page.visitor != "-" || !is_shared(&visit.path)) && page.visitor != visit.visitor {
         found.push(format!("another visitor's page: {visit:?}"));
     }
     if visit.path.starts_with("/lang/") && page.language != visit.language {

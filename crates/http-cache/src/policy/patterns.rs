@@ -11,12 +11,14 @@ use crate::Glob;
 #[derive(Clone, Debug)]
 pub(crate) struct Patterns<C> {
     /// Patterns without `*`, sorted by length, then by name: most comparisons look at lengths alone.
-    exact: Arc<[(Box<[u8]>, Rule<C>)]>,
+    exact: Arc<[ExactRule<C>]>,
     /// The patterns with `*`, best first.
     globs: Arc<[(Glob, Rule<C>)]>,
     /// Which of these can match a name, by the name's first byte.
     by_first_byte: Arc<[Vec<u16>]>,
 }
+
+type ExactRule<C> = (Box<[u8]>, Rule<C>);
 
 /// What a pattern says, and its place among all: a lower one counts before a higher one.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +60,7 @@ impl<C: Copy + Ord> Patterns<C> {
 
     /// `rules`: best first.
     fn index(rules: Vec<(Glob, C)>) -> Self {
-        let (mut exact, mut globs): (Vec<(Box<[u8]>, Rule<C>)>, Vec<_>) = (Vec::new(), Vec::new());
+        let (mut exact, mut globs): (Vec<ExactRule<C>>, Vec<_>) = (Vec::new(), Vec::new());
         let mut by_first_byte = vec![Vec::new(); 256];
         for (place, (glob, class)) in rules.into_iter().enumerate() {
             let rule = Rule { place, class };

@@ -72,7 +72,8 @@ async fn what_is_sent_comes_back_and_the_end_is_told_by_both() {
                 },
                 reading.read_exact(&mut received)
             );
-            (written.unwrap(), read.unwrap());
+            written.unwrap();
+            read.unwrap();
             assert!(received == sent, "{length} bytes");
         }
         writing.shutdown().await.unwrap();

@@ -193,8 +193,10 @@ const FIELDS: [(&str, bool); 19] = [
     ("Upgrade: websocket\r\nConnection: upgrade\r\n", false),
 ];
 
+type Change = fn(&mut LocationConfig, &mut Config);
+
 /// Settings with which requests go straight, and others.
-const SETTINGS: [(fn(&mut LocationConfig, &mut Config), bool); 7] = [
+const SETTINGS: [(Change, bool); 7] = [
     (|_, _| {}, true),
     (|location, _| location.buffering = Some(false), true),
     (|_, settings| settings.nginx_cache_status = true, true),
