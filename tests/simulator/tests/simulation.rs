@@ -1,6 +1,8 @@
 //! The first seeds, and that a seed is one world. `WEIR_WORLDS=1000` plays as many; `make simulate` plays
 //! more.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that panics has failed
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
