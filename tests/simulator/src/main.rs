@@ -104,7 +104,7 @@ struct Player {
 }
 
 /// How a world ended.
-struct PlayedWorld {
+struct PlayedSimulation {
     is_bad: bool,
     text: String,
 }
@@ -133,7 +133,7 @@ impl Player {
         failed.into_inner()
     }
 
-    fn play(&self, seed: u64, kept: Option<&[usize]>, is_shown: bool) -> PlayedWorld {
+    fn play(&self, seed: u64, kept: Option<&[usize]>, is_shown: bool) -> PlayedSimulation {
         let mut arguments = vec!["--play".to_owned(), seed.to_string()];
         if let Some(kept) = kept {
             let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
@@ -149,16 +149,16 @@ impl Player {
             Ok(output) => {
                 let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
                 text.push_str(&String::from_utf8_lossy(&output.stderr));
-                PlayedWorld { is_bad: !output.status.success(), text }
+                PlayedSimulation { is_bad: !output.status.success(), text }
             }
-            Err(error) => PlayedWorld { is_bad: true, text: error.to_string() },
+            Err(error) => PlayedSimulation { is_bad: true, text: error.to_string() },
         }
     }
 
     /// Shows a seed, and if it fails, the shortest schedule that fails likewise.
     #[allow(clippy::print_stdout, reason = "it is a program that reports")]
     fn report(&self, seed: u64, is_shown: bool) {
-        let PlayedWorld { text, .. } = self.play(seed, None, is_shown);
+        let PlayedSimulation { text, .. } = self.play(seed, None, is_shown);
         println!("SEED={seed}:\n{text}");
         let events = text.lines().find_map(|line| line.strip_prefix("events ")?.parse().ok());
         let (Some(violation), Some(events)) = (violation(&text), events) else { return };

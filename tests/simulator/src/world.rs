@@ -42,7 +42,7 @@ pub struct End {
     pub trace: u64,
 }
 
-struct World {
+struct Simulation {
     schedule: Schedule,
     hosts: Vec<Host>,
     at: BTreeMap<Service, usize>,
@@ -60,15 +60,15 @@ struct World {
 
 /// Plays a schedule. The process must run below `kernel.c`.
 pub fn play(schedule: Schedule, seed: u64, fault: Option<ScriptFault>) -> End {
-    let mut world = World::new(schedule, seed, fault);
+    let mut world = Simulation::new(schedule, seed, fault);
     world.run();
-    let World { history, application, trace, .. } = world;
+    let Simulation { history, application, trace, .. } = world;
     let mut history = std::mem::take(&mut *history.lock());
     history.calls = application.with(|memory| std::mem::take(&mut memory.calls));
     End { history, trace: trace.finish() }
 }
 
-impl World {
+impl Simulation {
     fn new(schedule: Schedule, seed: u64, fault: Option<ScriptFault>) -> Self {
         let mut world = Self {
             hosts: vec![
