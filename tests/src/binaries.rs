@@ -21,7 +21,9 @@ pub fn binary(name: &str) -> PathBuf {
     directory.join(name)
 }
 
-/// Asks for the tests too, so that dependencies are those of `cargo test`, which has built them.
+/// Asks for the tests too, so that dependencies are those of `cargo test`, which has built them. Cargo's
+/// variables about this package are taken away: the build script of `ring` looks at them, and it would be
+/// built anew with all that depends on it, and once more by the next `cargo test`.
 fn build() -> PathBuf {
     let test = env::current_exe().unwrap();
     // TARGET/PROFILE/deps/TEST
@@ -35,6 +37,13 @@ fn build() -> PathBuf {
         "--locked",
         "--quiet",
     ]);
+    let ours = env::vars_os().map(|(name, _)| name).filter(|name| {
+        name.to_str()
+            .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+    });
+    ours.for_each(|name| {
+        cargo.env_remove(name);
+    });
     cargo.arg("--target-dir").arg(directory.parent().unwrap());
     if directory.ends_with("release") {
         cargo.arg("--release");
