@@ -9,7 +9,7 @@ pub(crate) mod ask;
 mod failure;
 pub(crate) mod hints;
 pub(crate) mod page_span;
-mod reply;
+pub(crate) mod reply;
 pub(crate) mod told;
 mod upload;
 pub(crate) mod upstream;

@@ -50,7 +50,7 @@ use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
 use crate::reply::body::paced;
 use crate::reply::holes::VisitorCookies;
-use crate::reply::{Reply, X_ACCEL_LIMIT_RATE, answer, changes, coding, error, first_chunk, holes};
+use crate::reply::{Reply, answer, changes, coding, error, first_chunk, holes};
 use crate::request::path::{self, NormalPath, split};
 use crate::request::snapshot::RequestSnapshot;
 use crate::request::{Request, Upgrade};
@@ -171,7 +171,7 @@ fn changed(reply: Reply, visit: &Visit) -> Reply {
 
 /// Bytes of a reply in a second, and how many come before that: as the application says, else its location.
 fn rate(reply: &mut Reply, kept: Option<&RequestSnapshot>) -> (u64, u64) {
-    let told = reply.headers.remove(X_ACCEL_LIMIT_RATE);
+    let told = reply.told_rate.take();
     let Some(location) = reply.note.location.as_deref() else { return (0, 0) };
     let of_location = match (&location.rates, kept) {
         (Some(rates), Some(kept)) => {

@@ -50,6 +50,8 @@ pub(crate) struct Reply {
     pub(crate) note: Note,
     /// The application wants another location to answer instead.
     pub(crate) elsewhere: Option<Box<AccelRedirect>>,
+    /// X-Accel-Limit-Rate: how fast the application wants it to be sent.
+    pub(crate) told_rate: Option<HeaderValue>,
     /// What holds the coded copies of the body.
     pub(crate) kept: Option<KeptBody>,
     /// Places in the body that are filled for each visitor.
@@ -106,6 +108,7 @@ impl Reply {
             is_error: false,
             hangs_up: false,
             elsewhere: None,
+            told_rate: None,
             kept: None,
             holes: None,
             trailers: Vec::new(),

@@ -92,6 +92,9 @@ pub(super) fn begun(
     Ok(OriginReply { status, headers, server: head.server, upstream, body })
 }
 
+/// How long a head is held back if its application sends it long before its body (a stream of events).
+pub(crate) const MOMENT: Duration = Duration::from_millis(20);
+
 /// The trailers of a complete reply follow it at once.
 const TRAILERS: Duration = Duration::from_secs(1);
 
@@ -111,12 +114,12 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    /// Waits for the first chunk, or the end, for at most this long. An error: there will be none.
-    pub(crate) async fn begin(&mut self, patience: Duration) -> Result<(), Failure> {
+    /// Waits a moment for the first chunk, or the end. An error: there will be none.
+    pub(crate) async fn begin(&mut self) -> Result<(), Failure> {
         if self.first.is_some() || self.ended {
             return Ok(()); // it has begun already
         }
-        if let Ok(message) = within(patience.min(self.patience), self.replies.next()).await
+        if let Ok(message) = within(MOMENT.min(self.patience), self.replies.next()).await
             && let Some(first) = self.take(message).await
         {
             self.first = Some(first?);

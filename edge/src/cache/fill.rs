@@ -282,10 +282,14 @@ impl Fill {
         }
     }
 
-    async fn judge(&mut self, reply: OriginReply, asked: SystemTime) {
+    async fn judge(&mut self, mut reply: OriginReply, asked: SystemTime) {
         let fallback = if http_cache::fails_refresh(reply.status) { self.find_fallback() } else { None };
         if let Some(page) = fallback {
             return self.fall_back(page, Ok(reply)).await;
+        }
+        // A reply that breaks off before its first byte is none: nobody has been told of it yet.
+        if let Err(failure) = reply.body.begin().await {
+            return self.failed(failure).await;
         }
         match self.verdict(&reply, asked) {
             Verdict::Store(mut lifetime) => {

@@ -98,6 +98,8 @@ impl EarlierAnswers {
     fn over(&mut self, mut next: Reply) -> Reply {
         let Some(first) = self.first.take() else { return next };
         next.note.upstream = next.note.upstream.or(first.note.upstream);
+        // nginx keeps the rate of the request, whoever answers it.
+        next.told_rate = next.told_rate.or(first.told_rate);
         keep(&first.headers, &mut next);
         next
     }

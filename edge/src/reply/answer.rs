@@ -18,7 +18,7 @@ use crate::cache::page::{Page, PageHead, Staleness};
 use crate::cache::shared_body::Reader;
 use crate::metrics::CacheResult;
 use crate::reply::body::{Part, ReplyBody};
-use crate::reply::{AccelRedirect, KeptBody, Reply, X_ACCEL_REDIRECT, age, error, holes};
+use crate::reply::{AccelRedirect, KeptBody, Reply, X_ACCEL_LIMIT_RATE, X_ACCEL_REDIRECT, age, error, holes};
 use crate::request::Request;
 
 /// A fresh page from L1.
@@ -146,12 +146,13 @@ fn unsatisfiable(length: u64) -> Reply {
 pub(crate) fn relayed(reply: OriginReply, reason: Option<Reason>) -> Reply {
     let OriginReply { status, mut headers, body, upstream, .. } = reply;
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let elsewhere = headers.remove(X_ACCEL_REDIRECT);
+    let (elsewhere, told_rate) = (headers.remove(X_ACCEL_REDIRECT), headers.remove(X_ACCEL_LIMIT_RATE));
     let holes = holes::declared(&headers);
     fields::client_headers(&mut headers);
     let mut relayed = Reply::new(status, headers, ReplyBody::Origin(Box::new(body))).with_length(length);
     relayed.holes = holes;
     relayed.note.upstream = Some(upstream);
+    relayed.told_rate = told_rate;
     relayed.elsewhere = elsewhere.map(|target| Box::new(AccelRedirect { target, request: None }));
     let Some(reason) = reason else {
         return relayed.noting(CacheResult::Bypass);

@@ -2,17 +2,13 @@
 //! so that a failure instead of it becomes an error page and not half a page, and so that head and chunk are
 //! sent together.
 
-use std::time::Duration;
-
 use process::wait::within;
 use weir_proto::origin::Kind;
 
 use crate::application::Failure;
+use crate::application::reply::MOMENT;
 use crate::reply::body::ReplyBody;
 use crate::reply::{Reply, error};
-
-/// How long a head is held back if its application sends it long before its body (a stream of events).
-const MOMENT: Duration = Duration::from_millis(20);
 
 pub(crate) async fn settle(mut reply: Reply) -> Reply {
     if reply.status.is_informational() {
@@ -25,7 +21,7 @@ pub(crate) async fn settle(mut reply: Reply) -> Reply {
         body => body,
     };
     let begun = match body {
-        ReplyBody::Origin(body) => body.begin(MOMENT).await,
+        ReplyBody::Origin(body) => body.begin().await,
         ReplyBody::Growing(reader) => match within(MOMENT, reader.begun()).await {
             Ok(false) => Err(Failure::new(Kind::CutOff, "the page broke off before it began")),
             Ok(true) | Err(_) => Ok(()),

@@ -99,8 +99,6 @@ fn excuses(fault: &Fault, visit: &Visit, topology: Topology, history: &History) 
         Fault::Lose { to: Service::Adapter(_), .. } => is_alone,
         // A call may be on its way there for as long as nobody knows that it is lost.
         Fault::Cut { to: Service::Adapter(_) | Service::Application, .. } => true,
-        // Not so today: a reply that breaks off after its head has taken the stale page's place (seed 13).
-        Fault::ApplicationBreaks => true,
         fault if fault.is_the_applications() => !has_stale_page(visit, history),
         _ => false,
     }

@@ -1,6 +1,7 @@
 //! X-Accel-Redirect: the application decides, a location answers that nobody reaches from outside.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use weir_tests::{Location, Settings, Stack, both_topologies, site};
 
@@ -51,6 +52,23 @@ fn an_internal_location_is_for_the_application_alone(stack: &Stack) {
     assert_eq!(stack.get(&sends_to("/inside/count/page", &[])).expect(200).text(), made, "kept");
     stack.get("/inside/count/page").expect(404);
     assert_eq!(stack.oracle.calls("page"), 1);
+}
+
+both_topologies!(the_application_says_how_fast_a_reply_is_sent, settings());
+fn the_application_says_how_fast_a_reply_is_sent(stack: &Stack) {
+    prepare(stack);
+    fs::write(stack.directory().join("private/long.bin"), [b'x'; 60_000]).unwrap();
+    let slow = ["X-Accel-Limit-Rate:30000"];
+    for path in ["/count/x?size=60000&h=X-Accel-Limit-Rate:30000", &sends_to("/private/long.bin", &slow)] {
+        let begun = Instant::now();
+        let answer = stack.get(path).expect(200);
+        assert_eq!((answer.body.len(), answer.field("x-accel-limit-rate")), (60_000, None), "{path}");
+        // The first second's bytes are sent at once.
+        assert!(begun.elapsed() > Duration::from_millis(800), "{path}: {:?}", begun.elapsed());
+    }
+    let begun = Instant::now();
+    stack.get("/count/x?size=60000&h=X-Accel-Limit-Rate:off").expect(200);
+    assert!(begun.elapsed() < Duration::from_millis(800), "{:?}", begun.elapsed());
 }
 
 both_topologies!(the_location_answers_by_nginxs_rules, settings());

@@ -125,6 +125,39 @@ fn the_application_restarts_under_load(stack: &Stack) {
     assert!(troubles.is_empty(), "{} troubles, the first: {}", troubles.len(), troubles[0]);
 }
 
+fn with_stale_pages() -> Settings {
+    let page = Location::cached("/fake/", "200ms").pool("fake");
+    let page = page.cache("stale_while_revalidate", "0s").cache("stale_if_error", "60s");
+    site([Location::passed("/"), page])
+        .pool(Pool::new("app", "$APP").with("buffer_size", "32KiB"))
+        .pool(Pool::new("fake", "uwsgi://127.0.0.1:$PORT"))
+}
+
+both_topologies!(a_reply_that_breaks_off_does_not_take_the_stale_page_away, with_stale_pages());
+fn a_reply_that_breaks_off_does_not_take_the_stale_page_away(stack: &Stack) {
+    let begun = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
+    for (n, broken) in [begun.to_owned(), format!("{begun}half of it")].iter().enumerate() {
+        let path = format!("/fake/{n}");
+        let app = FakeApp::answering(stack.port, PAGE);
+        assert_eq!(stack.get(&path).expect(200).text(), "ok");
+        drop(app);
+        std::thread::sleep(Duration::from_millis(400));
+        let app = FakeApp::answering(stack.port, broken.as_str());
+        // Who has read some of the new page cannot be given the old one any more.
+        let first = stack.get(&path);
+        assert!(n > 0 || first.whole && first.status == 200 && first.text() == "ok", "{}", first.text());
+        for _ in 0..5 {
+            let answer = stack.get(&path).expect(200);
+            assert_eq!(answer.text(), "ok", "{path}");
+        }
+        assert!(app.asked() <= 2, "{} calls", app.asked());
+    }
+    // Without such a page it is the failure that it is, told once.
+    let app = FakeApp::answering(stack.port, begun);
+    stack.get("/fake/none").expect(502);
+    assert_eq!(app.asked(), 1);
+}
+
 fn shared() -> Settings {
     site([Location::cached("/", "200ms")
         .cache("stale_while_revalidate", "1s")

@@ -137,6 +137,7 @@ impl Fill {
                 Ok(chunk) => self.push(chunk, arriving).await,
                 Err(failure) => {
                     self.cache.application.log_failure(&self.ask.target(), &failure);
+                    self.broke_off().await;
                     Err(NoReaders)
                 }
             };

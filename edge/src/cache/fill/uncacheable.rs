@@ -34,8 +34,7 @@ impl Fill {
     /// request".
     pub(super) async fn fall_back(&mut self, page: Arc<Page>, failed: Result<OriginReply, Failure>) {
         self.note_failure(&failed);
-        let request = &self.ask.request;
-        self.cache.l1.refresh_failed(request.key.as_bytes(), &request.outgoing.headers);
+        self.stand_by();
         // What is said of one visitor's request is said to that visitor.
         if let Ok(reply) = failed
             && matches!(
@@ -47,6 +46,21 @@ impl Fill {
         }
         self.ticket.end(self.stale(&page, Reason::OriginFailed));
         self.give_up(ReturnCause::Failed { pause: PAUSE }).await;
+    }
+
+    /// The application broke off in a reply that some have begun to read: the others get the stale page, if
+    /// there is one.
+    pub(super) async fn broke_off(&mut self) {
+        if self.find_fallback().is_some() {
+            self.stand_by();
+            self.give_up(ReturnCause::Failed { pause: PAUSE }).await;
+        }
+    }
+
+    /// From now on, and for a while, the stale page is given without asking the application.
+    fn stand_by(&self) {
+        let request = &self.ask.request;
+        self.cache.l1.refresh_failed(request.key.as_bytes(), &request.outgoing.headers);
     }
 
     /// Leaves a mark for the variant, here and at the node.
