@@ -63,10 +63,14 @@ fn main() -> anyhow::Result<ExitCode> {
 }
 
 /// One world, in this process.
-#[allow(clippy::print_stdout, reason = "it is a program that reports")]
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program that reports")]
 fn play(seed: u64, arguments: &Arguments) -> ExitCode {
     assert!(clock::is_simulated(), "must run below kernel.c");
-    std::panic::set_hook(Box::new(|panic| PANICS.lock().push(panic.to_string())));
+    std::panic::set_hook(Box::new(|panic| {
+        // If it is the world's own, nobody comes to read the list.
+        eprintln!("{panic}");
+        PANICS.lock().push(panic.to_string());
+    }));
     let is_shown = arguments.has("--show");
     let mut schedule = Schedule::new(seed);
     if let Some(kept) = arguments.value("--keep") {
@@ -149,6 +153,12 @@ impl Player {
             Ok(output) => {
                 let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
                 text.push_str(&String::from_utf8_lossy(&output.stderr));
+                if !output.status.success() && violation(&text).is_none() {
+                    text.push_str(&format!(
+                        "violation the world did not come to its end: {}\n",
+                        output.status
+                    ));
+                }
                 PlayedSimulation { is_bad: !output.status.success(), text }
             }
             Err(error) => PlayedSimulation { is_bad: true, text: error.to_string() },
