@@ -109,7 +109,7 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
         Err(status) => return Conclusion::own("rule", status, "A rule of the settings answers."),
     };
     let path = path_of(&request).ok();
-    let common_fields = path.and_then(|path| handler::request_fields(&mut request, &path, chosen));
+    let common_fields = path.and_then(|path| handler::asking::request_fields(&mut request, &path, chosen));
     let in_l1 = L1View { l1: &edge.cache.l1, now: Instant::now() };
     let plan = plan::decide(chosen, &mut &*request, in_l1);
     let decision = plan.decision();
@@ -136,7 +136,7 @@ async fn walk(edge: &Edge, question: &ExplainQuestion, steps: &mut Steps) -> Con
         }
         Plan::Application { site, pool, cache, .. } => {
             steps.push("pool", &**pool, "setting pool");
-            let ask = handler::ask(&request, site, &location, pool.clone(), String::new());
+            let ask = handler::asking::ask(&request, site, &location, pool.clone(), String::new());
             (Ask { common_fields, ..ask }, cache)
         }
     };

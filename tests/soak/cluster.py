@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,7 +10,8 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from faults.weir import REPOSITORY, free_port
+
 TIMES = ("1s", "2s")  # what a reload changes
 SETTINGS = """
 [edge]
@@ -41,12 +41,6 @@ listen = "127.0.0.1:{node}"
 admin = "off"
 name = "{name}"
 """
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 class Program:

@@ -97,6 +97,9 @@ mod pace;
 // What one client may hold, and for how long.
 #[path = "e2e/bounds.rs"]
 mod bounds;
+// The one setting for memory.
+#[path = "e2e/memory.rs"]
+mod memory;
 // Files that change, ranges of them, their types.
 #[path = "e2e/files.rs"]
 mod files;

@@ -27,16 +27,7 @@ pub(super) fn settle(edge: &Edge, question: &ExplainQuestion) -> Result<Request,
     let read = head::read(&text, &edge.bounds(listener).request_head, &mut spans)?;
     let (head, _) = read.ok_or(Refusal::HeadTooLarge)?;
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let via = Via {
-        peer,
-        port: question.port,
-        listener,
-        scheme: question.scheme,
-        http2: false,
-        connection: 0,
-        requests: 0,
-        refused: None,
-    };
+    let via = Via { scheme: question.scheme, ..Via::accepted((peer, question.port), listener, 0) };
     let (body, _) = RequestBody::announced(head.framing);
     let request = Request::new(edge.settings.trusted(), &head, &via, body)?;
     Ok(Request { upgrade: Upgrade::of_head(&head), ..request })

@@ -3,12 +3,12 @@
 //! directions.
 
 mod exchange;
+mod parked;
 mod through;
 
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,9 +19,10 @@ use http::Version;
 use process::shutdown::Shutdown;
 use tokio::io::{AsyncRead, ReadBuf};
 
+pub(crate) use self::parked::ParkedConnection;
 use crate::Edge;
 use crate::connection::proxied::ProxyAddresses;
-use crate::connection::stream::{ParkedStream, Stream};
+use crate::connection::stream::Stream;
 use crate::connection::watchdog::Watchdog;
 use crate::handler::plain::{self, PlainWay};
 use crate::handler::through::ThroughRequest;
@@ -38,7 +39,7 @@ use http1::head::{FieldSpan, Head, Progress, Refusal};
 /// How long an idle connection stays open when a drain begins: a request may be on its way, which would be
 /// lost if the connection closed at once.
 const LAST_REQUEST: Duration = Duration::from_secs(1);
-/// A connection without TLS that has been silent for this long is parked.
+/// A connection that has been silent for this long is parked.
 const PARKED_AFTER: Duration = Duration::from_millis(250);
 /// Bytes read at once while a connection waits for a head.
 const INPUT: usize = 16 * 1024;
@@ -81,15 +82,6 @@ pub(crate) struct Connection {
     drains: bool,
     /// When an idle connection ends that was silent for a moment, or was parked.
     idle_until: Option<Instant>,
-}
-
-/// A connection between two requests, without what the runtime needs to wait for it.
-pub(crate) struct ParkedConnection {
-    stream: ParkedStream,
-    via: Via,
-    proxied: Option<Arc<ProxyAddresses>>,
-    edge: Arc<Edge>,
-    until: Option<Instant>,
 }
 
 /// The result of one look at the connection's bytes.
@@ -138,12 +130,6 @@ impl Connection {
             drains: false,
             idle_until: None,
         }
-    }
-
-    /// Gives up what the runtime has for it. It must be silent.
-    pub(crate) fn park(self) -> io::Result<ParkedConnection> {
-        let Self { stream, via, proxied, edge, idle_until, .. } = self;
-        Ok(ParkedConnection { stream: stream.park()?, via, proxied, edge, until: idle_until })
     }
 
     /// The work that a drain waits for.
@@ -262,13 +248,14 @@ impl Connection {
         ConnectionEnd::Closed
     }
 
-    /// How long the client may leave the connection as it is, and how long the connection waits for it here.
+    /// How long the client may leave the connection as it is, and how long it waits for that in a task.
     fn waits(&self, head_started: Option<Instant>) -> (Duration, Duration) {
         let patience = self.patience(head_started);
         let may_park = head_started.is_none() && !self.drains && self.stream.may_park();
         (patience, if may_park { patience.min(PARKED_AFTER) } else { patience })
     }
 
+    /// How long the client may leave the connection as it is.
     fn patience(&self, head_started: Option<Instant>) -> Duration {
         let bounds = self.edge.bounds(self.via.listener);
         match (head_started, self.idle_until) {
@@ -410,89 +397,5 @@ impl Connection {
     }
 }
 
-impl ParkedConnection {
-    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
-        self.stream.socket()
-    }
-
-    /// Its time is over.
-    pub(crate) fn say_end(&mut self) {
-        self.stream.say_end();
-    }
-
-    /// Makes it a connection of the current runtime.
-    pub(crate) fn resume(self) -> io::Result<Connection> {
-        let Self { stream, via, proxied, edge, until } = self;
-        let mut connection = Connection::new(stream.resume()?, via, BytesMut::new(), edge).proxied(proxied);
-        connection.idle_until = until;
-        Ok(connection)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpListener, TcpStream};
-
-    use super::*;
-    use crate::settings::{Config, SiteConfig};
-    use crate::{CacheNodes, Peers};
-    use http1::head::Scheme;
-
-    fn an_edge() -> Arc<Edge> {
-        let settings = Config { site: vec![SiteConfig::default()], ..Config::default() };
-        let peers = Peers {
-            cache_nodes: CacheNodes::Connected(Vec::new()),
-            wsgi_adapters: crate::WsgiAdapters::Connected(Vec::new()),
-        };
-        Edge::new(settings, peers, Shutdown::new()).unwrap()
-    }
-
-    fn from(peer: std::net::SocketAddr) -> Via {
-        Via {
-            peer,
-            port: peer.port(),
-            listener: 0,
-            scheme: Scheme::Http,
-            http2: false,
-            connection: 0,
-            requests: 0,
-            refused: None,
-        }
-    }
-
-    #[tokio::test]
-    async fn a_refused_head_request_gets_no_content() {
-        for (request, has_content) in [("GET / HTTP/1.1\r\n\r\n", true), ("HEAD / HTTP/1.1\r\n\r\n", false)] {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-            let (stream, peer) = listener.accept().await.unwrap();
-            let mut connection =
-                Connection::new(Stream::Plain(stream), from(peer), BytesMut::from(request), an_edge());
-            let serving = async move { connection.serve().await };
-            let talking = async {
-                client.shutdown().await.unwrap();
-                let mut answer = String::new();
-                client.read_to_string(&mut answer).await.unwrap();
-                answer
-            };
-            let answer = tokio::join!(serving, talking).1;
-            let (head, content) = answer.split_once("\r\n\r\n").unwrap();
-            assert!(head.starts_with("HTTP/1.1 400 ") && head.contains("content-length: "), "{head}");
-            assert!(head.contains("\r\ndate: "), "{head}");
-            assert_eq!(!content.is_empty(), has_content, "{request}");
-        }
-    }
-
-    #[tokio::test]
-    async fn the_task_of_an_idle_connection_is_small() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let local = listener.local_addr().unwrap();
-        let stream = TcpStream::connect(local).await.unwrap();
-        let mut connection = Connection::new(Stream::Plain(stream), from(local), BytesMut::new(), an_edge());
-        let size = size_of_val(&connection) + size_of_val(&connection.serve());
-
-        // It lasts for a moment only: a silent connection is parked.
-        assert!(size <= 448, "{size} bytes");
-    }
-}
+mod tests;

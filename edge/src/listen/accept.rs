@@ -31,7 +31,6 @@ use crate::listen::tls::Acceptor;
 use crate::metrics::GaugeGuard;
 use crate::request::{Via, forwarded};
 use crate::{Edge, http2};
-use http1::head::Scheme;
 
 /// How long accepting pauses when the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -131,16 +130,7 @@ pub(crate) fn begin(generation: &Generation, door: &Door, guest: Guest, lot: &Ar
     let edge = &generation.edge;
     let Guest { stream, peer, port, seat } = guest;
     let connection = CONNECTIONS.fetch_add(1, Relaxed).wrapping_add(1);
-    let via = Via {
-        peer,
-        port,
-        listener: door.listener,
-        scheme: Scheme::Http,
-        http2: false,
-        connection,
-        requests: 0,
-        refused: None,
-    };
+    let via = Via::accepted((peer, port), door.listener, connection);
     match door {
         Door { tls: None, http2: false, proxy_protocol: false, .. } => {
             let stream = Stream::Plain(stream);

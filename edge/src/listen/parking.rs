@@ -213,7 +213,6 @@ impl Spaces {
 mod tests {
     use arc_swap::ArcSwap;
     use bytes::BytesMut;
-    use http1::head::Scheme;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
@@ -255,16 +254,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, peer) = listener.accept().await.unwrap();
-        let via = Via {
-            peer,
-            port: 80,
-            listener: 0,
-            scheme: Scheme::Http,
-            http2: false,
-            connection: 1,
-            requests: 0,
-            refused: None,
-        };
+        let via = Via::accepted((peer, 80), 0, 1);
         let connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge.clone());
         let active = GaugeGuard::enter(&edge.metrics.connections_active);
         let place = Arc::new(Crowd::new(1)).enter(peer, &[]).unwrap();

@@ -27,6 +27,12 @@ pub(crate) struct Via {
 }
 
 impl Via {
+    /// A connection that was just accepted, by this listener. It is told apart by its number.
+    pub(crate) fn accepted((peer, port): (SocketAddr, u16), listener: u16, connection: u32) -> Self {
+        let (scheme, http2, requests, refused) = (Scheme::Http, false, 0, None);
+        Self { peer, port, listener, scheme, http2, connection, requests, refused }
+    }
+
     pub(crate) fn version(&self, head: &Head<'_>) -> Version {
         if self.http2 { Version::HTTP_2 } else { head.version.into() }
     }

@@ -139,19 +139,29 @@ fn has_stale_page(visit: &Visit, history: &History) -> bool {
 
 /// A page is asked for once per lifetime, if it is not purged.
 fn one_call_per_lifetime(history: &History, found: &mut Vec<String>) {
-    let mut last: BTreeMap<&str, Duration> = BTreeMap::new();
+    let mut last: BTreeMap<&str, (Duration, Duration)> = BTreeMap::new();
     let lifetime = Duration::from_secs(TTL);
-    for call in history.calls.iter().filter(|call| call.visitor == "-" && call.path != "/lang/1") {
-        let before = last.insert(&call.path, call.began);
-        let Some(before) = before.filter(|before| call.began < *before + lifetime) else { continue };
+    let calls = history.calls.iter().enumerate();
+    for (number, call) in calls.filter(|(_, call)| call.visitor == "-" && call.path != "/lang/1") {
+        let before = last.insert(&call.path, (call.began, wanted_since(number, call.began, history)));
+        let Some((before, since)) = before.filter(|(before, _)| call.began < *before + lifetime) else {
+            continue;
+        };
         if history.faults_within(before, call.began, AFTERWARDS).next().is_some() {
             continue;
         }
         let mut purges = history.purges.iter().filter(|purge| purge.path == call.path);
-        if !purges.any(|purge| purge.ended >= before && purge.began <= call.began) {
+        if !purges.any(|purge| purge.ended >= since && purge.began <= call.began) {
             found.push(format!("two calls of one page, at {before:?} and {:?}: {call:?}", call.began));
         }
     }
+}
+
+/// When the first visitor came who got the page of this call. A purge that ended after that, even if before
+/// the call, bars the page from those who come later: it was asked for by one from before the purge.
+fn wanted_since(number: usize, began: Duration, history: &History) -> Duration {
+    let is_of_the_call = |visit: &&Visit| matches!(&visit.reply, Reply::Page(page) if page.call == number);
+    history.visits.iter().filter(is_of_the_call).map(|visit| visit.began).min().unwrap_or(began).min(began)
 }
 
 fn purges_are_complete(history: &History, found: &mut Vec<String>) {

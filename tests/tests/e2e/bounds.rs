@@ -13,8 +13,8 @@ use weir_tests::{
     free_port, head_block, site, until,
 };
 
-const HEADERS: u8 = 1;
-const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const DATA: u8 = 0;
 const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
 const SETTINGS_FRAME: u8 = 4;
@@ -22,8 +22,8 @@ const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const UNKNOWN: u8 = 99;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
 const ENHANCE_YOUR_CALM: u8 = 11;
 const REFUSED_STREAM: u8 = 7;
 const CANCEL: u8 = 8;
@@ -40,7 +40,7 @@ pool = "app"
 "#;
 
 /// A connection by hand: preface and settings are sent.
-fn raw(stack: &Stack, settings: &[u8]) -> Client {
+pub(crate) fn raw(stack: &Stack, settings: &[u8]) -> Client {
     let mut client = stack.connect();
     client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     client.send(frame(SETTINGS_FRAME, 0, 0, settings));
@@ -48,14 +48,14 @@ fn raw(stack: &Stack, settings: &[u8]) -> Client {
 }
 
 /// The next frame: type, stream, payload; `None` if the connection ends.
-fn next(client: &mut Client) -> Option<(u8, u32, Vec<u8>)> {
+pub(crate) fn next(client: &mut Client) -> Option<(u8, u32, Vec<u8>)> {
     let [high, middle, low, kind, _, a, b, c, d] = client.take(9).try_into().ok()?;
     let length = u32::from_be_bytes([0, high, middle, low]) as usize;
     let payload = client.take(length);
     (payload.len() == length).then_some((kind, u32::from_be_bytes([a, b, c, d]), payload))
 }
 
-fn request(stream: u32, path: &str, flags: u8) -> Vec<u8> {
+pub(crate) fn request(stream: u32, path: &str, flags: u8) -> Vec<u8> {
     let fields: [(&str, &[u8]); 4] =
         [(":method", b"GET"), (":scheme", b"http"), (":authority", b"localhost"), (":path", path.as_bytes())];
     frame(HEADERS, flags, stream, &head_block(&fields))
@@ -375,104 +375,9 @@ fn a_crowd_of_connections_leaves_file_descriptors_for_the_rest() {
     until("there is room again", || TcpStream::connect(http).ok());
 }
 
-const MEMORY: &str = r#"
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[edge.site.location.cache]
-ttl = "60s"
-[[edge.site.location]]
-match = "/own/"
-pool = "app"
-"#;
-
-#[test]
-fn the_process_keeps_within_its_memory_whatever_is_asked_for() {
-    const MEBIBYTES: usize = 224;
-    let settings = Settings::of_edge(MEMORY).with("memory", format!("{MEBIBYTES}MiB"));
-    let stack = Stack::one_process(settings);
-    let asking: Vec<_> = (0..6u32)
-        .map(|visitor| {
-            let address = stack.http();
-            std::thread::spawn(move || {
-                let mut lot = visitor + 1;
-                let (mut client, mut idle) = (Client::connect(address), Vec::new());
-                for n in 0..120 {
-                    lot = lot.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    let size = (lot >> 8) % 400_000;
-                    let target = format!("/count/m{visitor}?size={size}&q={lot}");
-                    assert_eq!(client.get(&target).expect(200).body.len(), size as usize);
-                    if n % 25 == 0 {
-                        // One who asks for a large page of its own, and does not read it.
-                        let mut reader = Client::connect(address);
-                        reader.send("GET /own/count/x?size=15000000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
-                        idle.push(reader);
-                    }
-                }
-                drop(idle);
-            })
-        })
-        .collect();
-    let mut most = 0;
-    while asking.iter().any(|visitor| !visitor.is_finished()) {
-        most = most.max(stack.edge.memory());
-        sleep(Duration::from_millis(50));
-    }
-    asking.into_iter().for_each(|visitor| visitor.join().unwrap());
-    assert!(most > 64 << 20, "the caches were filled: {} MiB", most >> 20);
-    assert!(most < MEBIBYTES << 20, "{} MiB", most >> 20);
-}
-
-const CLOSED_WINDOWS: &str = r#"
-listen = [{ address = "$HTTP", http2 = true }]
-[[edge.site]]
-server_name = ["localhost"]
-[[edge.site.location]]
-match = "/"
-pool = "app"
-[[edge.site.location]]
-match = "/files/"
-alias = "$DIR/"
-"#;
-
-#[test]
-fn streams_without_a_window_hold_nothing_of_a_file() {
-    const MEBIBYTES: usize = 224;
-    let settings = Settings::of_edge(CLOSED_WINDOWS).with("memory", format!("{MEBIBYTES}MiB"));
-    let stack = Stack::one_process(settings);
-    let file = fs::File::create(stack.directory().join("long.bin")).unwrap();
-    file.set_len(20_000_000).unwrap();
-    let mut held = Vec::new();
-    for _ in 0..20 {
-        // SETTINGS_INITIAL_WINDOW_SIZE: 0.
-        let mut client = raw(&stack, &[0, 4, 0, 0, 0, 0]);
-        for n in 0..100 {
-            client.send(request(2 * n + 1, "/files/long.bin", END_STREAM | END_HEADERS));
-        }
-        held.push(client);
-    }
-    // All heads are there: what follows them waits.
-    for client in &mut held {
-        let mut heads = 0;
-        while heads < 100 {
-            match next(client) {
-                Some((HEADERS, ..)) => heads += 1,
-                Some((DATA, ..)) | None => panic!("no window is open"),
-                Some(_) => {}
-            }
-        }
-    }
-    sleep(Duration::from_millis(500));
-    let memory = stack.edge.memory();
-    assert!(memory < MEBIBYTES << 20, "{} MiB", memory >> 20);
-    stack.get("/count/others").expect(200);
-}
-
 #[test]
 fn first_words_that_do_not_end_do_not_keep_a_process() {
-    let stack = Stack::one_process(Settings::of_edge(CLOSED_WINDOWS));
+    let stack = Stack::one_process(Settings::of_edge(HTTP2));
     let mut clients = [stack.connect(), stack.connect(), stack.connect()];
     for (client, words) in clients.iter_mut().zip(["PRI * HT", "GET / HTTP/1.1\r\nHo", ""]) {
         client.send(words);

@@ -170,6 +170,7 @@ root = "$DIR/www"
 index = ["index.php", "index.html"]
 location = [
   { match = "/", try_files = ["$uri", "$uri/", "/index.php?$args"] },
+  { match = "/form/" },
   { match = '~ \.php$', try_files = ["$uri", "=404"], pool = "php" },
   { match = '~* \.(js|css|png|jpg|jpeg|gif|ico)$', expires = "max", log_not_found = false },
 ]
@@ -184,6 +185,7 @@ flavour = "php"
         "<?php echo $_SERVER['SCRIPT_NAME'], ' ', $_SERVER['REQUEST_URI'], ' ', $_SERVER['QUERY_STRING'];";
     write(&stack, "www/index.php", script);
     write(&stack, "www/admin/index.php", script);
+    write(&stack, "www/form/index.php", "<?php echo $_SERVER['REQUEST_METHOD'], ' ', $_POST['a'];");
     write(&stack, "www/style.css", "css");
     write(&stack, "www/plain/index.html", "plain");
     for (target, expected) in [
@@ -196,6 +198,10 @@ flavour = "php"
     ] {
         assert_eq!(stack.get(target).expect(200).text(), expected, "{target}");
     }
+    // The index of a directory takes forms too, as in nginx.
+    let fields = [("Content-Type", "application/x-www-form-urlencoded"), ("Content-Length", "5")];
+    assert_eq!(stack.ask("POST", "/form/", &fields, b"a=b+c").expect(200).text(), "POST b c");
+    stack.ask("POST", "/plain/", &fields, b"a=b+c").expect(405);
     stack.get("/none.php").expect(404);
     stack.get("/quiet.css").expect(404);
     assert!(stack.get("/style.css").field("expires").unwrap().contains("2037"));

@@ -52,9 +52,9 @@ impl<C: Copy + Ord> Patterns<C> {
         let found = self.exact.binary_search_by(|(exact, _)| by_length(exact, name)).ok();
         let exact = found.and_then(|at| self.exact.get(at)).map(|(_, rule)| *rule);
         let globs = self.by_first_byte.get(usize::from(*first)).map(Vec::as_slice).unwrap_or_default();
-        let mut globs = globs.iter().filter_map(|at| self.globs.get(usize::from(*at)));
+        let globs = globs.iter().filter_map(|at| self.globs.get(usize::from(*at)));
         let before = |rule: &Rule<C>| exact.is_none_or(|exact| rule.place < exact.place);
-        let glob = globs.by_ref().take_while(|(_, rule)| before(rule)).find(|(glob, _)| glob.matches(name));
+        let glob = globs.take_while(|(_, rule)| before(rule)).find(|(glob, _)| glob.matches(name));
         glob.map(|(_, rule)| *rule).or(exact).map(|rule| (rule.class, exact.is_some()))
     }
 
@@ -72,7 +72,7 @@ impl<C: Copy + Ord> Patterns<C> {
             let at = u16::try_from(globs.len()).unwrap_or(u16::MAX);
             match glob.first_byte() {
                 Some(first) => {
-                    by_first_byte.iter_mut().skip(first.into()).take(1).for_each(|list| list.push(at))
+                    by_first_byte.get_mut(usize::from(first)).into_iter().for_each(|list| list.push(at))
                 }
                 None => by_first_byte.iter_mut().for_each(|list| list.push(at)),
             }

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::BytesMut;
 use futures_util::stream;
-use http1::head::Scheme;
 use parking_lot::Mutex;
 use process::shutdown::Shutdown;
 use process::units::Time;
@@ -175,16 +174,7 @@ async fn get(edge: &Arc<Edge>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
-    let via = Via {
-        peer: SocketAddr::from(([127, 0, 0, 1], 80)),
-        port: 80,
-        listener: 0,
-        scheme: Scheme::Http,
-        http2: false,
-        connection: 0,
-        requests: 0,
-        refused: None,
-    };
+    let via = Via::accepted((SocketAddr::from(([127, 0, 0, 1], 80)), 80), 0, 0);
     let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge.clone());
     let serving = async move { connection.serve().await };
     let talking = async {

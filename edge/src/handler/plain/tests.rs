@@ -155,16 +155,7 @@ fn store(edge: &Edge, (path, status, fields, body): &PageRow) {
 /// How the requests of these tests come.
 pub(in crate::handler) fn via() -> Via {
     let own = SocketAddr::from(([127, 0, 0, 1], 80));
-    Via {
-        peer: own,
-        port: 80,
-        listener: 0,
-        scheme: Scheme::Http,
-        http2: false,
-        connection: 0,
-        requests: 0,
-        refused: None,
-    }
+    Via::accepted((own, 80), 0, 0)
 }
 
 /// All that the edge answers to these bytes.

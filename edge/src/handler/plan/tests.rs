@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_cache::{Lifetime, ReplyManner, Source};
-use http1::head::{self, Limits, Scheme};
+use http1::head::{self, Limits};
 use process::settings::Mistakes;
 use process::units::Size;
 
@@ -118,16 +118,7 @@ fn with_request<T>(text: &str, judge: impl FnOnce(Request) -> T) -> T {
     let mut spans = Vec::new();
     let (head, _) = head::read(head.as_bytes(), &limits, &mut spans).unwrap().unwrap();
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-    let via = Via {
-        peer,
-        port: 80,
-        listener: 0,
-        scheme: Scheme::Http,
-        http2: false,
-        connection: 0,
-        requests: 0,
-        refused: None,
-    };
+    let via = Via::accepted((peer, 80), 0, 0);
     let body = RequestBody::announced(head.framing).0;
     let request = Request::new(Config::default().trusted(), &head, &via, body).unwrap();
     judge(Request { upgrade: Upgrade::of_head(&head), ..request })

@@ -24,16 +24,7 @@ fn settled_by(
     for (name, value) in lines {
         headers.append(*name, HeaderValue::from_str(value).unwrap());
     }
-    let via = Via {
-        peer: peer.parse().unwrap(),
-        port: 8080,
-        listener: 0,
-        scheme: Scheme::Http,
-        http2: false,
-        connection: 0,
-        requests: 0,
-        refused: None,
-    };
+    let via = Via::accepted((peer.parse().unwrap(), 8080), 0, 0);
     let host = (!host.is_empty()).then(|| Authority::read(host.as_bytes()).unwrap());
     let origin =
         settle(&mut headers, &via, host, TrustedProxies { proxies: &trusted, field, recursive: true })?;
