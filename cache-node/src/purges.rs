@@ -26,7 +26,7 @@ const REMEMBERED_NAMES: usize = 65_536;
 /// Purges kept to be sent to edges that were away for a moment.
 const TAIL: usize = 4_096;
 /// Names, in the answer to a purge, the nodes that may not have noticed yet that another log has begun.
-const UNAWARE: &str = "nodes from before";
+pub(crate) const UNAWARE: &str = "nodes from before";
 /// Edges that followed this node before it started, and may come back.
 const STRANGERS: &str = "edges from before";
 /// The longest an edge may go on using pages without an echo.

@@ -11,7 +11,7 @@ use weir_proto::cache::PurgeReply;
 
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::purges::Purges;
+use crate::purges::{Purges, UNAWARE};
 use crate::store::redis::clock::{Clock, ClockReading};
 use crate::store::redis::log::{LogPage, Member, MemberFollower};
 use crate::store::redis::news::Wakeups;
@@ -143,8 +143,10 @@ impl SharedLog {
             let over = here && self.purges.settled() >= purge.seq;
             if here { &mut reply.acknowledged } else { &mut reply.missing }.push(self.name.clone());
             self.purges.name_followers(&mut reply, purge.seq, over);
-            match self.redis.members().await {
-                Ok(members) => {
+            match self.redis.bound_by(purge).await {
+                // Whoever was to be waited for may be lost as well, and may be cut off.
+                Ok(None) => reply.missing.push(UNAWARE.to_owned()),
+                Ok(Some(members)) => {
                     let others = members.into_iter().filter(|(name, _)| *name != self.name);
                     others.for_each(|(name, member)| silent.name(&mut reply, purge, name, &member));
                 }

@@ -289,6 +289,37 @@ async fn a_node_that_has_not_noticed_that_redis_was_emptied_is_waited_for() {
     assert_eq!(edge.final_answer().await, Answer::Lease, "a page from before the purge");
 }
 
+/// Redis was emptied, or failed over to a copy that lagged: whoever is cut off is on no list any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purge_that_redis_loses_while_it_waits_is_never_complete() {
+    const CUT_OFF: Duration = Duration::from_secs(4);
+    for lag in [false, true] {
+        let server = RedisServer::start().await;
+        let proxy = FaultProxy::start(server.0.address());
+        let a = node_with(&server.url(), "a", CUT_OFF).await;
+        let b = node_with(&format!("redis://{}", proxy.address()), "b", CUT_OFF).await;
+        fill_both(&a, &b, "http://h/", page()).await;
+        proxy.set(NetworkFault::Cut);
+        let losing = async {
+            sleep(CUT_OFF / 8).await;
+            let mut redis = server.connect().await;
+            if !lag {
+                return redis::cmd("FLUSHALL").query_async::<()>(&mut redis).await.unwrap();
+            }
+            let log = "weir:{purges}:log";
+            let last: Vec<(String, Vec<String>)> =
+                redis::cmd("XREVRANGE").arg(&[log, "+", "-"]).query_async(&mut redis).await.unwrap();
+            let mut both = redis::pipe();
+            both.atomic().del("weir:{purges}:members").cmd("XDEL").arg(log).arg(&last[0].0);
+            both.query_async::<()>(&mut redis).await.unwrap();
+        };
+        let target = [url("http://h/")];
+        let (reply, ()) = tokio::join!(a.purge(&target, false, CUT_OFF / 2), losing);
+        assert_eq!(b.answer("http://h/").await, Answer::fresh("old"), "it is cut off, and may");
+        assert!(!reply.missing.is_empty(), "{reply:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_is_bounded_and_what_it_drops_counts_as_purged() {
     let server = RedisServer::start().await;

@@ -32,6 +32,7 @@ pub(super) struct LogScripts {
     beat: Script,
     succeed: Script,
     members: Script,
+    bound: Script,
     forget: Script,
 }
 
@@ -85,6 +86,7 @@ impl LogScripts {
             beat: Script::new(include_str!("beat.lua")),
             succeed: Script::new(include_str!("succeed.lua")),
             members: Script::new("return redis.call('HGETALL', KEYS[1])"),
+            bound: Script::new(include_str!("bound.lua")),
             forget: Script::new(include_str!("forget.lua")),
         }
     }
@@ -146,11 +148,21 @@ impl Redis {
     pub(crate) async fn members(&self) -> Result<BTreeMap<String, Member>, RedisUnavailable> {
         let mut script = self.log.members.prepare_invoke();
         script.key(self.purges("members"));
-        let members: BTreeMap<String, Bytes> = self.call(Command::Members, &self.leases, &script).await?;
-        // A record that cannot be read acknowledges nothing: its node is waited for.
-        let unknown = Member { grace_ms: u32::MAX, ..Member::default() };
-        let member = |record: Bytes| Member::decode(record).unwrap_or_else(|_| unknown.clone());
-        Ok(members.into_iter().map(|(name, record)| (name, member(record))).collect())
+        Ok(decoded(self.call(Command::Members, &self.leases, &script).await?))
+    }
+
+    /// All nodes that have to obey this purge, by name. `None`: Redis has lost the purge, and perhaps nodes
+    /// with it.
+    pub(crate) async fn bound_by(
+        &self,
+        purge: Position,
+    ) -> Result<Option<BTreeMap<String, Member>>, RedisUnavailable> {
+        let mut script = self.log.bound.prepare_invoke();
+        script.key(self.purges("log")).key(self.purges("state")).key(self.purges("members"));
+        script.arg(purge.log.to_string()).arg(place(purge.seq));
+        let (there, members): (bool, BTreeMap<String, Bytes>) =
+            self.call(Command::Members, &self.leases, &script).await?;
+        Ok(there.then(|| decoded(members)))
     }
 
     /// Takes a node off the list: itself, or one that has not been heard for long.
@@ -166,6 +178,13 @@ impl Redis {
     fn purges(&self, what: &str) -> String {
         format!("{}:{{purges}}:{what}", self.prefix)
     }
+}
+
+fn decoded(members: BTreeMap<String, Bytes>) -> BTreeMap<String, Member> {
+    // A record that cannot be read acknowledges nothing: its node is waited for.
+    let unknown = Member { grace_ms: u32::MAX, ..Member::default() };
+    let member = |record: Bytes| Member::decode(record).unwrap_or_else(|_| unknown.clone());
+    members.into_iter().map(|(name, record)| (name, member(record))).collect()
 }
 
 fn new_name() -> String {
