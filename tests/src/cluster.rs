@@ -221,7 +221,7 @@ fn command(program: &str, settings: &Path) -> Command {
 }
 
 /// The sum of a metric's lines that have all these labels, as in `answer="fresh"`.
-fn figure(admin: SocketAddr, name: &str, labels: &[&str]) -> f64 {
+pub(crate) fn figure(admin: SocketAddr, name: &str, labels: &[&str]) -> f64 {
     let text = Client::connect(admin).get("/metrics").expect(200).text();
     let lines = text.lines().filter(|line| {
         line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))

@@ -10,6 +10,7 @@ use std::thread;
 
 use tempfile::TempDir;
 
+use crate::cluster::figure;
 use crate::{
     Certificate, Client, Demo, FaultProxy, Oracle, Process, Redis, Response, Settings, Setup, Uwsgi, binary,
     free_port,
@@ -201,6 +202,12 @@ impl Stack {
     #[track_caller]
     pub fn admin(&self, target: &str) -> Response {
         Client::connect(self.admin).get(target)
+    }
+
+    /// What the process with the admin listener has counted of this: see `figure`.
+    #[track_caller]
+    pub fn counted(&self, name: &str, labels: &[&str]) -> f64 {
+        figure(self.admin, name, labels)
     }
 
     /// The metrics of the process that has the pools: `weir`, or the wsgi-adapter.

@@ -127,6 +127,10 @@ fn the_application_does_not_feel_it(stack: &Stack) {
         client.get(&format!("/count/page{page}?size=3000")).expect(200);
     }
     drop(client);
+    // A page is kept once its visitor has it, and what is not kept yet is not handed on.
+    let kept = || stack.counted("weir_cache_node_stores_total", &["result=\"kept\""]);
+    let are_kept = || stack.topology == weir_tests::Topology::Split || kept() >= PAGES as f64;
+    until("all pages are kept", || are_kept().then_some(()));
     let mut successors = Successors::default();
     let mut handed_on = 0;
     let last = replace(stack, &mut successors, || {
