@@ -72,7 +72,7 @@ use crate::settings::expires::Expires;
 use crate::settings::{BodyFiles, PoolRequestConfig, RealIpHeader, TrustedProxies};
 use crate::tls::certificate::{Certificate, Certificates};
 use crate::variables::expression::{EndlessSearch, Expression};
-use crate::variables::{Definitions, Facts, RouteFacts, Template};
+use crate::variables::{Definitions, DocumentRoot, Facts, RouteFacts, Template};
 use http1::head::Authority;
 
 pub(crate) use build::build;
@@ -219,7 +219,7 @@ pub(crate) struct Location {
     /// Files in a directory whose name has variables.
     pub(crate) varying: Option<VaryingFiles>,
     /// What `$document_root` stands for, and the application's DOCUMENT_ROOT.
-    pub(crate) document_root: Arc<str>,
+    pub(crate) document_root: Arc<DocumentRoot>,
     pub(crate) types: MediaTypes,
     pub(crate) error_pages: ErrorPages,
     /// `error_pages` are for the application's replies too.

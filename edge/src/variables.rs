@@ -20,6 +20,7 @@ pub(crate) mod application_work;
 pub(crate) mod basic_credentials;
 pub(crate) mod body_copy;
 pub(crate) mod definitions;
+pub(crate) mod document_root;
 pub(crate) mod expression;
 pub(crate) mod facts;
 pub(crate) mod lookup;
@@ -34,6 +35,7 @@ pub use definitions::split::SplitConfig;
 pub use template::Template;
 
 pub(crate) use definitions::{DefinitionConfigs, Definitions};
+pub(crate) use document_root::{DirectoryUse, DocumentRoot};
 pub(crate) use facts::{Facts, FieldSource, ReplyFacts, RequestFacts, RouteFacts, UpstreamFacts};
 pub(crate) use names::{Needs, VariableNames};
 pub(crate) use template::TemplatePart;

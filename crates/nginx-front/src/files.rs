@@ -17,12 +17,14 @@ pub(crate) fn translate(
 ) {
     let found = scope.nearest(&["alias", "root"]);
     let tries = scope.here("try_files").is_some();
+    // Its application is told of the files.
+    let is_told = table.has("pool_request");
     match found.first() {
         Some(directive) if directive.name() == "root" => {
             let path = translator.path(directive.arg(0).unwrap_or_default());
             table.from("root", path, &translator.ledger.origin(directive));
         }
-        Some(directive) if scope.here("alias").is_some() && (!has_pool || tries) => {
+        Some(directive) if scope.here("alias").is_some() && (!has_pool || tries || is_told) => {
             alias(translator, pattern.unwrap_or_default(), directive, table);
         }
         // The alias of a location around this one holds here as it does there.

@@ -41,6 +41,7 @@ mod resolver;
 mod route;
 mod rules;
 mod scope;
+mod scripts;
 mod settings;
 mod site;
 mod sticky;

@@ -4,6 +4,7 @@ use nginx_conf::Directive;
 
 use crate::fields::{self, field_of};
 use crate::scope::Scope;
+use crate::scripts;
 use crate::settings::{Table, Value};
 use crate::translate::Translator;
 
@@ -33,7 +34,6 @@ const STANDARD: &[(&str, &[&str])] = &[
         "SCRIPT_FILENAME",
         &["$document_root$fastcgi_script_name", "$realpath_root$fastcgi_script_name", "$request_filename"],
     ),
-    ("PATH_TRANSLATED", &["$document_root$fastcgi_path_info"]),
     ("REDIRECT_STATUS", &["200"]),
     ("UWSGI_SCHEME", &["$scheme"]),
 ];
@@ -58,7 +58,7 @@ pub(crate) fn variables<'a>(
     let mut variables = Table::new(None);
     let mut numbers = 0_u64..;
     for param in scope.all(&format!("{family}_param")) {
-        match parameter(translator, scope, param) {
+        match parameter(translator, (scope, family), param) {
             Parameter::Settled => {}
             Parameter::Unread(how) => translator.ledger.different(param, how),
             Parameter::Constant(name, value) => variables.set(name, value, ""),
@@ -79,20 +79,25 @@ pub(crate) fn told<'a>(
     translator: &Translator<'a>,
 ) -> Vec<(&'a str, String)> {
     let all = scope.all(&format!("{family}_param")).into_iter();
-    let told = |param: &'a Directive| match parameter(translator, scope, param) {
+    let told = |param: &'a Directive| match parameter(translator, (scope, family), param) {
         Parameter::Told(name, value) => Some((name, value)),
         _ => None,
     };
     all.filter_map(told).collect()
 }
 
-fn parameter<'a>(translator: &Translator<'a>, scope: &Scope<'a>, param: &'a Directive) -> Parameter<'a> {
+fn parameter<'a>(
+    translator: &Translator<'a>,
+    (scope, family): (&Scope<'a>, &str),
+    param: &'a Directive,
+) -> Parameter<'a> {
     let Some(name) = param.arg(0) else { return Parameter::Settled };
     let words = param.args.get(1..).unwrap_or_default();
     let words: Vec<_> = words.iter().map(|word| word.text.as_str()).collect();
     let value = words.join(" ");
     let value = value.trim_end_matches(" if_not_empty");
-    if STANDARD.iter().any(|(known, values)| *known == name && values.contains(&value)) {
+    let is_standard = STANDARD.iter().any(|(known, values)| *known == name && values.contains(&value));
+    if is_standard && scripts::is_usual(scope, family, value) {
         return Parameter::Settled;
     }
     if name.bytes().any(|byte| byte == b'-' || byte.is_ascii_lowercase()) {

@@ -8,11 +8,11 @@ use crate::settings::{Table, Value};
 use crate::translate::Translator;
 use crate::{
     access, auth_request, bodies, cache, compress, fields, files, logs, media_types, pass, pool_request,
-    reply_rewrite, route,
+    reply_rewrite, route, scripts,
 };
 
 /// Keys that a place takes from the one around it, whatever answers there.
-const INHERITED: [&str; 54] = [
+const INHERITED: [&str; 56] = [
     "absolute_redirect",
     "access",
     "access_log",
@@ -30,6 +30,8 @@ const INHERITED: [&str; 54] = [
     "error_log",
     "error_page",
     "expires",
+    "fastcgi_index",
+    "fastcgi_split_path_info",
     "ignore_client_abort",
     "index",
     "intercept_errors",
@@ -105,8 +107,10 @@ pub(crate) fn answer<'a>(
             pool_request::tell("hash", hash.as_str(), table);
         }
         pool_request::values(scope, pool.family, table, translator);
-        if pool.family == "proxy" {
-            early_hints(scope, table, &mut translator.ledger);
+        match pool.family {
+            "fastcgi" => scripts::translate(translator, scope, table),
+            "proxy" => early_hints(scope, table, &mut translator.ledger),
+            _ => {}
         }
     }
     files::translate(translator, scope, pattern, pool.is_some(), table);

@@ -220,7 +220,8 @@ fn last(shown: &str) -> &str {
 }
 
 fn has_dots(path: &str) -> bool {
-    path.split('/').any(|part| matches!(part, "." | ".."))
+    let plain = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/");
+    plain.split('/').any(|part| matches!(part, "." | ".."))
 }
 
 /// The values of `Vary` but for Accept-Encoding, in order.

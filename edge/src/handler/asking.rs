@@ -42,6 +42,13 @@ pub(super) fn as_wanted(
     };
     let told = location.told.as_ref().map(|told| told.of(&place::facts(request, path, site, location)));
     let ask = Ask { told, ..ask };
+    let ask = match location.document_root.constant {
+        Some(_) => ask,
+        None => {
+            let path = location.document_root.path(&place::facts(request, path, site, location));
+            Ask { document_root: String::from_utf8_lossy(&path).into(), ..ask }
+        }
+    };
     let Some(choice) = &location.pool_choice else { return Ok(ask) };
     let Some(chosen) = choice.of(&place::facts(request, path, site, location)) else {
         tracing::warn!(target = request.target, "pool_choice names no server");
@@ -99,7 +106,7 @@ pub(crate) fn ask(
         client: request.client,
         server_name: site.name.clone(),
         server_port: request.server_port,
-        document_root: location.document_root.clone(),
+        document_root: location.document_root.constant.clone().unwrap_or_default(),
         traceparent,
         priority: location.priority,
         stream_body: location.stream_body,

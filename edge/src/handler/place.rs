@@ -46,7 +46,7 @@ pub(super) fn facts<'a>(
         uri: path.as_bytes(),
         args: split(&request.target).1,
         server_name: &site.name,
-        document_root: &location.document_root,
+        document_root: Some(&location.document_root),
         definitions: Some(&*site.definitions),
     })
 }

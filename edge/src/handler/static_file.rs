@@ -101,7 +101,7 @@ fn settings(location: &Location, request: &Request, path: &NormalPath<'_>) -> Op
         uri: path.as_bytes(),
         args: split(&request.target).1,
         server_name: &location.site,
-        document_root: &location.document_root,
+        document_root: Some(&location.document_root),
         definitions: None,
     };
     location.varying.as_ref()?.settings(&request.facts(route)).map(Arc::new)

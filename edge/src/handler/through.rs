@@ -91,7 +91,7 @@ impl ThroughRequest {
             client_port: client.port.into(),
             server_name: site.name.to_string(),
             server_port: via.port.into(),
-            document_root: location.document_root.to_string(),
+            document_root: location.document_root.constant.as_deref().unwrap_or_default().to_owned(),
             deadline_ms: timeout,
             traceparent: trace.to_header(),
             priority: location.priority.into(),

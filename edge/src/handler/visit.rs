@@ -16,6 +16,7 @@ use crate::log::spans;
 use crate::metrics::GaugeGuard;
 use crate::request::Request;
 use crate::request::snapshot::RequestSnapshot;
+use crate::variables::DocumentRoot;
 
 pub(crate) struct Visit {
     pub(crate) span: Span,
@@ -57,7 +58,7 @@ impl Visit {
     }
 
     /// The request has reached a location.
-    pub(crate) fn reached(&self, request: &Request, uri: &[u8], root: &Arc<str>) {
+    pub(crate) fn reached(&self, request: &Request, uri: &[u8], root: &Arc<DocumentRoot>) {
         if let Some(kept) = &self.kept {
             kept.reached(request, uri, root);
         }

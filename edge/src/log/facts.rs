@@ -86,7 +86,7 @@ pub(super) fn of_hit(
         uri: uri.as_ref().map_or(&b""[..], |path| path.as_bytes()),
         args: head.target.query(),
         server_name: &hit.location.site,
-        document_root: "",
+        document_root: None,
         definitions: None,
     };
     use_them(&Facts { request, route, values: Values::NONE, reply: Some(reply) });

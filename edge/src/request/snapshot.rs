@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::request::client::{Client, protocol};
 use crate::request::path::{self, split};
 use crate::request::{Arrival, Request, Upgrade};
-use crate::variables::{Facts, FieldSource, RequestFacts, RouteFacts, Values};
+use crate::variables::{DocumentRoot, Facts, FieldSource, RequestFacts, RouteFacts, Values};
 
 pub(crate) struct RequestSnapshot {
     method: Method,
@@ -33,7 +33,7 @@ pub(crate) struct RequestSnapshot {
 struct ReachedPlace {
     uri: Vec<u8>,
     args: Option<String>,
-    document_root: Option<Arc<str>>,
+    document_root: Option<Arc<DocumentRoot>>,
     values: Values,
     /// The fields of the application's reply that has sent it there.
     upstream: Option<Arc<HeaderMap>>,
@@ -72,7 +72,7 @@ impl RequestSnapshot {
     }
 
     /// The request has reached a location.
-    pub(crate) fn reached(&self, request: &Request, uri: &[u8], document_root: &Arc<str>) {
+    pub(crate) fn reached(&self, request: &Request, uri: &[u8], document_root: &Arc<DocumentRoot>) {
         *self.place.lock() = ReachedPlace {
             uri: uri.to_vec(),
             args: split(&request.target).1.map(str::to_owned),
@@ -116,7 +116,7 @@ impl RequestSnapshot {
             uri: &place.uri,
             args: place.args.as_deref(),
             server_name,
-            document_root: place.document_root.as_deref().unwrap_or_default(),
+            document_root: place.document_root.as_deref(),
             definitions: None,
         };
         use_them(Facts { request, route, values: &place.values, reply: None })

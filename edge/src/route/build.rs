@@ -39,7 +39,6 @@ use crate::settings::{
     self, BodyFiles, Config, ExpiresSetting, Listen, LocationConfig, PlaceConfig, SiteConfig,
 };
 use crate::tls::certificate::Certificates;
-use crate::variables::Template;
 use crate::variables::expression::{self, Expression};
 
 /// Builds all sites. The result is usable only if there was no mistake. `listeners` are those that serve, or
@@ -251,7 +250,7 @@ impl<'a> SiteBuilder<'a> {
     fn place(&mut self, path: &str, inner: &OuterPlace<'_>, files_at: Option<FilesAt>) -> Location {
         let place = &inner.place;
         let types = self.types(path, inner).with_charset(inner.place.charset.clone().unwrap_or_default());
-        let document_root = place.root.as_ref().and_then(Template::constant).unwrap_or_default().into();
+        let document_root = self.document_root(path, inner, files_at.as_ref()).into();
         let try_files = self.try_files(path, inner);
         // A pool needs the place of the files too if there is `try_files`.
         let wanted = place.pool.is_none() || try_files.is_some();

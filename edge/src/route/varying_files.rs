@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::files::{FilePlace, FileSettings};
-use crate::variables::{Definitions, Facts, RouteFacts, Template};
+use crate::variables::{Definitions, DirectoryUse, Facts, RouteFacts, Template};
 
 #[derive(Clone, Debug)]
 pub(crate) struct VaryingFiles {
@@ -16,20 +16,9 @@ pub(crate) struct VaryingFiles {
     directory: Template,
     /// What stands before the first variable, up to its last slash: no file outside is served.
     boundary: PathBuf,
-    kind: VaryingKind,
+    directory_use: DirectoryUse,
     /// What the settings define for all sites.
     definitions: Arc<Definitions>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum VaryingKind {
-    Root,
-    /// What follows this much of the path is looked up in the directory.
-    Alias {
-        literal_length: usize,
-    },
-    /// The file itself.
-    Whole,
 }
 
 impl VaryingFiles {
@@ -37,11 +26,11 @@ impl VaryingFiles {
     pub(crate) fn new(
         like: Arc<FileSettings>,
         directory: Template,
-        kind: VaryingKind,
+        directory_use: DirectoryUse,
         definitions: Arc<Definitions>,
     ) -> Self {
         let boundary = boundary(&directory);
-        Self { like, directory, boundary, kind, definitions }
+        Self { like, directory, boundary, directory_use, definitions }
     }
 
     /// The settings for one request; `None`: its values lead to no directory that may be served.
@@ -57,10 +46,10 @@ impl VaryingFiles {
         if !directory.starts_with(&self.boundary) {
             return None;
         }
-        let place = match self.kind {
-            VaryingKind::Root => FilePlace::Root(directory),
-            VaryingKind::Alias { literal_length } => FilePlace::Alias { to: directory, literal_length },
-            VaryingKind::Whole => FilePlace::Whole(directory),
+        let place = match self.directory_use {
+            DirectoryUse::Root => FilePlace::Root(directory),
+            DirectoryUse::Alias { literal_length } => FilePlace::Alias { to: directory, literal_length },
+            DirectoryUse::Whole => FilePlace::Whole(directory),
         };
         Some(self.like.at(place, self.boundary.clone()))
     }

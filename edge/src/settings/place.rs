@@ -193,6 +193,11 @@ places! {
     ignore_client_abort: bool,
     /// Which of the pool's `variable_sets` the application gets; empty: the pool's own variables.
     variables: String,
+    /// What of a path names the script, and what follows it: a regex with two groups, for
+    /// `$fastcgi_script_name` and `$fastcgi_path_info`.
+    fastcgi_split_path_info: String,
+    /// What `$fastcgi_script_name` adds to a path that ends in a slash.
+    fastcgi_index: String,
     cache: CacheConfig,
     /// Who may ask, by address: "allow 10.0.0.0/8", "deny all"; the first that names the client decides.
     access: Vec<String>,

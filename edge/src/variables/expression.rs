@@ -47,6 +47,11 @@ impl Expression {
         self.groups.len() > 1
     }
 
+    /// How many groups it has beside the whole match.
+    pub(crate) fn groups(&self) -> usize {
+        self.groups.len().saturating_sub(1)
+    }
+
     /// The names of its groups.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.groups.iter().flatten().map(AsRef::as_ref)

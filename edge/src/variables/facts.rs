@@ -20,6 +20,7 @@ use crate::connection::unix_client::named;
 use crate::variables::application_work::ApplicationWork;
 use crate::variables::basic_credentials::BASE64;
 use crate::variables::body_copy::BodyCopy;
+use crate::variables::document_root::DocumentRoot;
 use crate::variables::expression::EndlessSearch;
 use crate::variables::facts::upstream::of_upstream;
 use crate::variables::lookup;
@@ -94,7 +95,8 @@ pub(crate) struct RouteFacts<'a> {
     /// The query without its question mark.
     pub(crate) args: Option<&'a str>,
     pub(crate) server_name: &'a str,
-    pub(crate) document_root: &'a str,
+    /// `None`: it is not known here.
+    pub(crate) document_root: Option<&'a DocumentRoot>,
     /// What the settings define for all sites.
     pub(crate) definitions: Option<&'a dyn OwnVariables>,
 }
@@ -187,12 +189,15 @@ impl<'a> Facts<'a> {
 
     /// Whether a search has found something. One that has no end is noted for the request.
     pub(crate) fn found(&self, searched: Result<bool, EndlessSearch>) -> bool {
-        searched.unwrap_or_else(|EndlessSearch| {
-            if let Some(endless) = self.request.endless {
-                endless.store(true, Relaxed);
-            }
-            false
-        })
+        self.searched(searched).unwrap_or(false)
+    }
+
+    /// What a search has found. One that has no end is noted for the request.
+    fn searched<T>(&self, searched: Result<T, EndlessSearch>) -> Option<T> {
+        if let (Err(EndlessSearch), Some(endless)) = (&searched, self.request.endless) {
+            endless.store(true, Relaxed);
+        }
+        searched.ok()
     }
 
     /// The value of a variable; `None`: the request has none.
@@ -229,8 +234,6 @@ impl<'a> Facts<'a> {
             KnownVariable::IsArgs => {
                 text(if route.args.is_some_and(|args| !args.is_empty()) { "?" } else { "" })
             }
-            KnownVariable::RequestFilename => self.file_name(),
-            KnownVariable::DocumentRoot => text(route.document_root),
             KnownVariable::ServerName => text(route.server_name),
             KnownVariable::Hostname => text(&HOSTNAME),
             KnownVariable::Pid => number(std::process::id()),
@@ -284,8 +287,26 @@ impl<'a> Facts<'a> {
                 ("HTTP/2.0", None) => "h2c",
                 _ => "",
             }),
-            _ => return self.of_connection(variable),
+            _ => return self.of_files(variable),
         })
+    }
+
+    /// Where its files are.
+    fn of_files(&self, variable: KnownVariable) -> Option<Cow<'a, [u8]>> {
+        let (root, uri) = (self.route.document_root, self.route.uri);
+        match variable {
+            KnownVariable::DocumentRoot => root.map(|root| Cow::Owned(root.path(self))),
+            KnownVariable::RequestFilename => match root {
+                Some(root) => Some(Cow::Owned(root.file_name(self))),
+                None => Some(Cow::Borrowed(uri)),
+            },
+            KnownVariable::FastcgiScriptName => match root {
+                Some(root) => self.searched(root.script_name(uri)),
+                None => Some(Cow::Borrowed(uri)),
+            },
+            KnownVariable::FastcgiPathInfo => self.searched(root?.path_info(uri))?.map(Cow::Borrowed),
+            _ => self.of_connection(variable),
+        }
     }
 
     /// What a client's certificate says.
@@ -368,11 +389,6 @@ impl<'a> Facts<'a> {
         };
         let host = port.and_then(|port| authority.get(..port)).unwrap_or(authority);
         host.strip_suffix('.').unwrap_or(host)
-    }
-
-    fn file_name(&self) -> Cow<'a, [u8]> {
-        let root = self.route.document_root.strip_suffix('/').unwrap_or(self.route.document_root);
-        Cow::Owned([root.as_bytes(), self.route.uri].concat())
     }
 
     /// The name in `Authorization: Basic …`, checked or not.

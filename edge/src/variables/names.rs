@@ -90,6 +90,8 @@ known_variables! {
     "is_args" => IsArgs QUERY,
     "request_filename" => RequestFilename WHOLE_URL,
     "document_root" => DocumentRoot WHOLE,
+    "fastcgi_script_name" => FastcgiScriptName WHOLE_URL,
+    "fastcgi_path_info" => FastcgiPathInfo WHOLE_URL,
     "server_name" => ServerName NOTHING,
     "hostname" => Hostname NOTHING,
     "pid" => Pid NOTHING,

@@ -1,8 +1,9 @@
 //! A feature: a folder of `tests/side-by-side/` with `nginx.conf` (what stands in `http`), `weir.toml`, and
 //! `requests.toml`, the words that its requests are drawn from.
 //!
-//! In all three `@FILES@` is the directory that both serve, `@DIR@` one of the program's own, `@UWSGI@` and
-//! `@HTTP@` the application's addresses. `@LISTEN@` in nginx's servers is its listeners.
+//! In all three `@FILES@` is the directory that both serve, `@DIR@` one of the program's own, and
+//! `@UWSGI@`, `@HTTP@`, `@FPM@` (PHP-FPM) are the applications' addresses. `@LISTEN@` in nginx's servers is
+//! its listeners.
 
 use std::collections::BTreeMap;
 use std::fs;

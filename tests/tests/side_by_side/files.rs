@@ -61,6 +61,8 @@ pub(crate) fn write(directory: &Path) {
     content(directory, "dir/long.png", long(5_000).as_bytes());
     content(directory, "big.bin", long(400_000).as_bytes());
     content(directory, "htpasswd", HTPASSWD);
+    content(directory, "php/show.php", SHOW_PHP);
+    content(directory, "php/index.php", SHOW_PHP);
 }
 
 /// The password of each is the name backwards, but for bob's, who has his name.
@@ -70,6 +72,18 @@ const HTPASSWD: &[u8] = b"alice:{PLAIN}ecila\nbob:$apr1$salt1234$/1rhLLfwhzu7tkX
     eve:{SSHA}nQ0a6srQDZwNCpGgV88K1Af9N+tzYWx0\nfrank:$1$saltsalt$7tJRvKVVObT3O6nPYedl71\n\
     grace:$5$saltsalt$4jwQqqxu9i7SjTiydD70uICweCYT.x3kcpxeonSjfyB\n\
     heidi:$2b$04$abcdefghijklmnopqrstuubGGiT4wla2XvuSApLwBDHr/Sae9/77C\nivan:absgVQPLllmdo\n";
+
+/// Shows what it is told.
+const SHOW_PHP: &[u8] = br#"<?php
+header('Content-Type: text/plain');
+header('X-Script: ' . basename(__FILE__));
+if (isset($_GET['status'])) http_response_code((int) $_GET['status']);
+$names = ['SCRIPT_FILENAME', 'SCRIPT_NAME', 'PATH_INFO', 'QUERY_STRING', 'REQUEST_URI', 'DOCUMENT_URI',
+    'DOCUMENT_ROOT', 'REQUEST_METHOD', 'CONTENT_TYPE', 'CONTENT_LENGTH', 'SERVER_NAME', 'HTTPS', 'REQUEST_SCHEME',
+    'HTTP_HOST', 'HTTP_X_A', 'HTTP_COOKIE', 'GATEWAY_INTERFACE', 'REDIRECT_STATUS', 'X_OWN', 'PHP_SELF'];
+foreach ($names as $name) echo $name, '=[', $_SERVER[$name] ?? '', "]\n";
+echo 'post ', json_encode($_POST), ' body ', file_get_contents('php://input'), "\n";
+"#;
 
 fn content(directory: &Path, name: &str, bytes: &[u8]) {
     let path = directory.join(name);

@@ -35,6 +35,7 @@ pub(crate) struct Servers {
     stacks: [Stack; 2],
     _files: TempDir,
     _http: AppServer,
+    _php: Option<AppServer>,
 }
 
 impl Servers {
@@ -44,6 +45,10 @@ impl Servers {
         let http_port = free_port();
         let http = AppServer::waitress(http_port, &["--threads=8"]);
         let http_app = format!("127.0.0.1:{http_port}");
+        let php_port = free_port();
+        let has_php = features.iter().any(|feature| feature.nginx.contains("@FPM@"));
+        let php = has_php.then(|| AppServer::php_fpm(php_port));
+        let php_app = format!("127.0.0.1:{php_port}");
         let mut all = merged(features);
         let mut weir = Vec::new();
         let mut stacks = Vec::new();
@@ -51,7 +56,7 @@ impl Servers {
             let server = Server::new(name);
             let words = [("@FILES@", shown(files.path())), ("@DIR@", shown(server.directory.path()))];
             let mut settings = replaced(&all, &words).replace("@HTTP@", &format!("http://{http_app}"));
-            settings = settings.replace("@UWSGI@", "$APP");
+            settings = settings.replace("@UWSGI@", "$APP").replace("@FPM@", &php_app);
             let settings = Settings::parse(&settings).with("edge.listen", server.listen(features));
             stacks.push(Stack::start(topology, Setup::from(settings)));
             weir.push(server);
@@ -66,6 +71,7 @@ impl Servers {
             ("@UWSGI@", uwsgi),
             ("@HERE@", shown(&repository().join("tests/side-by-side"))),
             ("@HTTP@", http_app),
+            ("@FPM@", php_app),
         ];
         let usual = repository().join("tests/side-by-side/http.conf");
         all = fs::read_to_string(usual).unwrap();
@@ -78,7 +84,7 @@ impl Servers {
         let (Ok(weir), Ok(stacks)) = (weir.try_into(), stacks.try_into()) else {
             unreachable!("there are two")
         };
-        Self { nginx, weir, program, stacks, _files: files, _http: http }
+        Self { nginx, weir, program, stacks, _files: files, _http: http, _php: php }
     }
 
     pub(crate) fn expect_no_panic(&self) {

@@ -20,7 +20,6 @@ pub(super) const DIFFERENT: &[(&str, &str)] = &[
     ("gzip_http_version", "replies to HTTP/1.0 are not compressed"),
     ("gzip_proxied", "replies are compressed for proxies too, because they say Vary"),
     ("gzip_vary", "what may be compressed always says Vary: Accept-Encoding"),
-    ("fastcgi_split_path_info", "a script is what ends in .php, and what follows it is PATH_INFO"),
     ("proxy_pass_header", "the fields of applications reach clients, all but Server and Date"),
     ("uwsgi_pass_header", "the fields of applications reach clients, all but Server and Date"),
     ("fastcgi_pass_header", "the fields of applications reach clients, all but Server and Date"),

@@ -54,6 +54,7 @@ pub(super) const DONE: &[&str] = &[
     "fastcgi_ignore_client_abort",
     "fastcgi_ignore_headers",
     "fastcgi_index",
+    "fastcgi_split_path_info",
     "fastcgi_intercept_errors",
     "fastcgi_limit_rate",
     "fastcgi_next_upstream",

@@ -36,6 +36,43 @@ fn an_application_may_depend_on_the_request() {
 }
 
 #[test]
+fn scripts_are_found_where_nginx_finds_them() {
+    let (table, missing) = with_missing(
+        r"server { root /r; location ~ \.php$ { include p; fastcgi_pass a:1; }
+         location ~ ^/i/ { fastcgi_split_path_info ^/i(/.+\.php)(.*)$; include p; fastcgi_pass a:1; }
+         location ~ ^/j/ { fastcgi_index go.php; include p; fastcgi_pass a:1; }
+         location /t { alias /tools; location ~ \.php$ { include p; fastcgi_pass a:1; } } }"
+            .replace(
+                "include p;",
+                "fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name; fastcgi_param PATH_INFO \
+                 $fastcgi_path_info; fastcgi_param DOCUMENT_ROOT $document_root;",
+            )
+            .replacen("$fastcgi_path_info", "$uri", 1)
+            .as_str(),
+    );
+    assert_eq!(missing, [""; 0]);
+    let location = |path: &str| {
+        let site = at(&table, "edge.site.0");
+        path.split('.').try_fold(site.get("location")?, |value, key| match key.parse::<usize>() {
+            Ok(index) => value.get(index),
+            Err(_) => value.get(key),
+        })
+    };
+    let told = |path: &str| location(&format!("{path}.pool_request.values")).map(shown);
+    let script = "\"$document_root$fastcgi_script_name\"";
+    assert_eq!(told("0"), None, "Weir's own are the same");
+    assert_eq!(told("1").unwrap(), format!("[{script}, \"$fastcgi_path_info\"]"));
+    assert_eq!(location("1.fastcgi_split_path_info").map(shown).unwrap(), r#""^/i(/.+\.php)(.*)$""#);
+    assert_eq!(told("2").unwrap(), format!("[{script}, \"$fastcgi_path_info\"]"));
+    assert_eq!(location("2.fastcgi_index").map(shown).unwrap(), "\"go.php\"");
+    assert_eq!(
+        told("3.location.0").unwrap(),
+        format!("[{script}, \"$fastcgi_path_info\", \"$document_root\"]")
+    );
+    assert_eq!(location("3.alias").map(shown).unwrap(), "\"/tools\"");
+}
+
+#[test]
 fn what_stands_in_if_is_a_location() {
     let (table, missing) = with_missing(
         "server { root /r; location /a/ { proxy_pass http://a:1/b/; if ($arg_x) { set $y 1; expires 1h; } \

@@ -13,7 +13,9 @@ impl SiteBuilder<'_> {
         if config.root.is_some() && config.alias.is_some() {
             wrong(".alias", "`root` and `alias` exclude each other; remove one");
         }
-        if config.pool.is_some() && config.alias.is_some() && config.try_files.is_none() {
+        // An application may be told of the files.
+        let names_files = inner.place.pool_request.is_some();
+        if config.pool.is_some() && config.alias.is_some() && config.try_files.is_none() && !names_files {
             wrong(".pool", "a location either answers from files (alias) or from a pool; remove one");
         }
         if config.pool_path.is_some() && inner.place.pool.is_none() {

@@ -6,8 +6,9 @@ use crate::files::media_type::MediaTypes;
 use crate::files::{FilePlace, FileSettings};
 use crate::route::build::SiteBuilder;
 use crate::route::build::outer::OuterPlace;
-use crate::route::varying_files::{VaryingFiles, VaryingKind, boundary};
-use crate::variables::Template;
+use crate::route::varying_files::{VaryingFiles, boundary};
+use crate::variables::expression;
+use crate::variables::{DirectoryUse, DocumentRoot, Needs, Template};
 
 /// Whether an index is the name of a file, whatever is asked for.
 pub(super) fn is_plain_index(name: &str) -> bool {
@@ -21,7 +22,47 @@ pub(super) enum FilesAt {
     Whole(Template),
 }
 
+impl FilesAt {
+    fn parts(&self) -> (&Template, DirectoryUse) {
+        match self {
+            Self::Root(root) => (root, DirectoryUse::Root),
+            Self::Alias(alias, literal_length) => {
+                (alias, DirectoryUse::Alias { literal_length: *literal_length })
+            }
+            Self::Whole(file) => (file, DirectoryUse::Whole),
+        }
+    }
+}
+
 impl SiteBuilder<'_> {
+    /// What variables tell of the files.
+    pub(super) fn document_root(
+        &mut self,
+        path: &str,
+        inner: &OuterPlace<'_>,
+        files_at: Option<&FilesAt>,
+    ) -> DocumentRoot {
+        let place = &inner.place;
+        let split_path_info = place.fastcgi_split_path_info.as_deref().and_then(|pattern| {
+            let split = expression::build(pattern, false).and_then(|split| match split.groups() {
+                0 | 1 => Err("needs two groups: the script's name, and what follows it".to_owned()),
+                _ => Ok(split),
+            });
+            split.map_err(|text| self.mistakes.push(inner.at(path, "fastcgi_split_path_info"), text)).ok()
+        });
+        let cached = place.pool.is_some() && place.cache.as_ref().is_some_and(|cache| cache.enabled);
+        // What only one visitor's requests say is not told to an application that makes pages for all.
+        let may_be_told = |(directory, _): &(&Template, DirectoryUse)| {
+            !cached || !directory.needs(&self.variables.names).has(Needs::VISITOR.and(Needs::QUERY))
+        };
+        let (directory, directory_use) = files_at.map(FilesAt::parts).filter(may_be_told).unzip();
+        DocumentRoot {
+            split_path_info,
+            index: place.fastcgi_index.as_deref().unwrap_or_default().into(),
+            ..DocumentRoot::new(directory.cloned(), directory_use.unwrap_or_default())
+        }
+    }
+
     pub(super) fn files(
         &mut self,
         path: &str,
@@ -62,12 +103,8 @@ impl SiteBuilder<'_> {
         if constant.is_some() {
             return (Some(settings), None);
         }
-        let kind = match files_at {
-            FilesAt::Root(_) => VaryingKind::Root,
-            FilesAt::Alias(_, literal_length) => VaryingKind::Alias { literal_length },
-            FilesAt::Whole(_) => VaryingKind::Whole,
-        };
+        let (template, directory_use) = files_at.parts();
         let definitions = self.variables.definitions.clone();
-        (None, Some(VaryingFiles::new(settings, template.clone(), kind, definitions)))
+        (None, Some(VaryingFiles::new(settings, template.clone(), directory_use, definitions)))
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct OuterPlace<'a> {
 }
 
 /// Keys in which something may be wrong, and that locations inherit.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "error_page",
     "cache",
     "types",
@@ -43,6 +43,7 @@ const KEYS: [&str; 18] = [
     "limit_req",
     "limit_conn",
     "error_log",
+    "fastcgi_split_path_info",
 ];
 
 impl<'a> OuterPlace<'a> {
@@ -86,6 +87,7 @@ impl<'a> OuterPlace<'a> {
             config.limit_req.is_some(),
             config.limit_conn.is_some(),
             config.error_log.is_some(),
+            config.fastcgi_split_path_info.is_some(),
         ];
         let mut at = self.at.clone();
         at.extend(KEYS.into_iter().zip(own).filter(|(_, own)| *own).map(|(key, _)| (key, path.to_owned())));

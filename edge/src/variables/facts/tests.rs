@@ -50,7 +50,7 @@ fn facts<'a>(fields: &'a HeaderMap, values: &'a Values) -> Facts<'a> {
         uri: b"/a/b c",
         args: Some("x=1&Y=%2F"),
         server_name: "example.com",
-        document_root: "/srv/",
+        document_root: None,
         definitions: None,
     };
     Facts { request, route, values, reply: None }
@@ -87,7 +87,8 @@ fn each_variable_has_its_value() {
         ("$request", "GET /a//b%20c?x=1&Y=%2F HTTP/1.1"),
         ("$request_method $server_protocol", "GET HTTP/1.1"),
         ("$request_id", "000000000000000000000000000000ab"),
-        ("$request_filename", "/srv/a/b c"),
+        ("$request_filename$document_root", "/a/b c"),
+        ("$fastcgi_script_name$fastcgi_path_info", "/a/b c"),
         ("$content_type $content_length $http_content_length", "text/plain 7 7"),
         ("$1 ${2}x $rest [$3]", "a b cx b c []"),
         ("[$status$sent_http_etag$upstream_http_etag]", "[]"),
