@@ -220,6 +220,16 @@ pub(crate) fn of_reply(translator: &mut Translator<'_>, scope: &Scope<'_>, locat
         field.set("remove", directive.arg(0).unwrap_or_default(), "");
         fields.push(Value::Inline(field));
     }
+    let passed = passed(scope);
+    let first = first.or_else(|| passed.first().map(|directive| translator.ledger.origin(directive)));
+    for directive in passed {
+        let name = directive.arg(0).unwrap_or_default();
+        let mut field = Table::default();
+        field.set("set", name, "");
+        field.set("value", format!("$upstream_http_{}", name.to_ascii_lowercase()), "");
+        field.set("always", true, "");
+        fields.push(Value::Inline(field));
+    }
     for directive in added {
         let (Some(name), Some(value)) = (directive.arg(0), directive.arg(1)) else { continue };
         if is_framing(translator, directive, name) {
@@ -241,6 +251,18 @@ pub(crate) fn of_reply(translator: &mut Translator<'_>, scope: &Scope<'_>, locat
         location.from("reply_fields", Value::List(fields), &origin);
     }
     lost(translator, scope);
+}
+
+/// `proxy_pass_header Server;`: these two are otherwise Weir's own, all others reach clients anyhow.
+fn passed<'a>(scope: &Scope<'a>) -> Vec<&'a Directive> {
+    let names = ["proxy_pass_header", "uwsgi_pass_header", "fastcgi_pass_header"];
+    let all = names.into_iter().flat_map(|name| scope.all(name));
+    all.filter(|directive| {
+        directive
+            .arg(0)
+            .is_some_and(|name| ["server", "date"].iter().any(|own| own.eq_ignore_ascii_case(name)))
+    })
+    .collect()
 }
 
 /// Whether a field says how long a body is, which Weir does itself.

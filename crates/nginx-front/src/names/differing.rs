@@ -20,9 +20,18 @@ pub(super) const DIFFERENT: &[(&str, &str)] = &[
     ("gzip_http_version", "replies to HTTP/1.0 are not compressed"),
     ("gzip_proxied", "replies are compressed for proxies too, because they say Vary"),
     ("gzip_vary", "what may be compressed always says Vary: Accept-Encoding"),
-    ("proxy_pass_header", "the fields of applications reach clients, all but Server and Date"),
-    ("uwsgi_pass_header", "the fields of applications reach clients, all but Server and Date"),
-    ("fastcgi_pass_header", "the fields of applications reach clients, all but Server and Date"),
+    (
+        "proxy_pass_header",
+        "the fields of applications reach clients anyhow; Server and Date are Weir's without it",
+    ),
+    (
+        "uwsgi_pass_header",
+        "the fields of applications reach clients anyhow; Server and Date are Weir's without it",
+    ),
+    (
+        "fastcgi_pass_header",
+        "the fields of applications reach clients anyhow; Server and Date are Weir's without it",
+    ),
     ("http3", "clients use HTTP/2 instead of HTTP/3"),
     (
         "if_modified_since",

@@ -73,6 +73,17 @@ fn scripts_are_found_where_nginx_finds_them() {
 }
 
 #[test]
+fn server_and_date_are_the_applications_where_they_are_passed() {
+    let table = settings(
+        "server { location / { proxy_pass http://a:1; proxy_pass_header Server; proxy_pass_header X-Pad; \
+         add_header X-A b; } }",
+    );
+    let field = |key: &str| text(&table, &format!("edge.site.0.location.0.reply_fields.{key}"));
+    assert_eq!((field("0.set"), field("0.value")), ("Server", "$upstream_http_server"));
+    assert_eq!(field("1.add"), "X-A", "X-Pad needs nothing");
+}
+
+#[test]
 fn what_stands_in_if_is_a_location() {
     let (table, missing) = with_missing(
         "server { root /r; location /a/ { proxy_pass http://a:1/b/; if ($arg_x) { set $y 1; expires 1h; } \
