@@ -128,7 +128,8 @@ pub fn variables(request: &Request<'_>, out: &mut impl Variables) -> Result<(), 
     out.text("SERVER_NAME", request.server_name.as_bytes())?;
     fields::variables(request, scheme, &mut out)?;
     for (name, value) in request.extra {
-        if !is_text(value.as_bytes()) {
+        // Several lines are usual for PHP_VALUE.
+        if !value.split('\n').all(|part| is_text(part.as_bytes())) {
             return Err(EnvironRefusal::Invalid("variable of the settings"));
         }
         out.out.variable(name.as_bytes(), value.as_bytes())?;

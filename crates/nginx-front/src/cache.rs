@@ -6,6 +6,7 @@ use nginx_conf::{Directive, values};
 
 use crate::fields;
 use crate::limits::time;
+use crate::pool_request;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
 use crate::site::with_variable;
@@ -17,6 +18,9 @@ pub(crate) fn translate<'a>(
     family: &str,
     location: &mut Table,
 ) {
+    if pool_request::asks_otherwise(location) {
+        return;
+    }
     let name = |rest: &str| format!("{family}_cache{rest}");
     let zone = scope.one(&name("")).filter(|zone| zone.arg(0) != Some("off"));
     if let Some(zone) = zone {

@@ -61,11 +61,13 @@ pub(crate) fn variables<'a>(
         match parameter(translator, (scope, family), param) {
             Parameter::Settled => {}
             Parameter::Unread(how) => translator.ledger.different(param, how),
-            Parameter::Constant(name, value) => variables.set(name, value, ""),
+            Parameter::Constant(name, value) => {
+                variables.from(name, value, &translator.ledger.origin(param));
+            }
             Parameter::Told(name, _) => {
                 let mut told = Table::default();
                 told.set("told", numbers.next().unwrap_or_default(), "");
-                variables.set(name, Value::Inline(told), "");
+                variables.from(name, Value::Inline(told), &translator.ledger.origin(param));
             }
         }
     }

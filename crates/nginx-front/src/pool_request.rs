@@ -39,11 +39,18 @@ pub(crate) fn translate<'a>(
             .or(translator.options.microcache.as_deref())
             .is_some_and(|time| time != "off");
     if caches {
-        let why = "a page that is asked for in another way than the client does cannot be cached";
-        translator.ledger.not_done(first, why, "write `weir_microcache off;` or no cache there");
-        return;
+        let trap = "pages here are not cached: each is asked for in another way than its client does";
+        translator.ledger.trap(first, trap);
     }
     place.from("pool_request", Value::Inline(wanted), &translator.ledger.origin(first));
+}
+
+/// Whether its pages cannot be cached, because the application is asked something else.
+pub(crate) fn asks_otherwise(place: &Table) -> bool {
+    match place.get("pool_request") {
+        Some(Value::Inline(wanted)) => ["method", "body", "fields"].iter().any(|key| wanted.has(key)),
+        _ => false,
+    }
 }
 
 /// What the application is told of the URL in place of what the client has asked for.

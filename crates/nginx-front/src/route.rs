@@ -11,7 +11,12 @@ const OF_NGINX: [&str; 1] = ["494"];
 
 pub(crate) fn translate(scope: &Scope<'_>, table: &mut Table, ledger: &mut Ledger<'_>) {
     if let Some(directive) = scope.here("try_files") {
-        let files: Vec<String> = directive.texts().map(str::to_owned).collect();
+        let mut files: Vec<String> = directive.texts().map(str::to_owned).collect();
+        if let Some(last) = files.last_mut().filter(|last| !last.starts_with(['/', '@', '=', '$'])) {
+            let trap = format!("`{last}` leads to no location, and answers 404; write `/{last}`");
+            ledger.trap(directive, trap);
+            *last = "=404".to_owned();
+        }
         table.from("try_files", files, &ledger.origin(directive));
     }
     error_pages(scope, table, ledger);

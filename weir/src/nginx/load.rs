@@ -77,8 +77,11 @@ fn with_origin(line: &str, toml: &str) -> String {
     let (Some(number), Some(text)) = (number, parts.next()) else { return line.to_owned() };
     let lines: Vec<&str> = toml.lines().take(number).collect();
     let origin = lines.iter().rev().find_map(|line| {
-        let at = line.rfind("# ")?;
-        line.get(at + 2..)
+        let remark = line.get(line.rfind("# ")? + 2..)?;
+        // What it means may follow, and some say only why.
+        let origin = remark.split(": ").next()?;
+        let number = origin.rsplit_once(':')?.1;
+        number.bytes().all(|byte| byte.is_ascii_digit()).then_some(origin)
     });
     let text = wording::of(text.trim());
     match origin {

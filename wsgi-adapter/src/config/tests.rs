@@ -75,7 +75,7 @@ const EVERY_SETTING: &str = r#"
         body_timeout = "10s"
         tunnel_timeout = "11s"
         flavour = "gunicorn"
-        variables = { SITE = "shop", "wsgi.x" = "1" }
+        variables = { SITE = "shop", "wsgi.x" = "1\n2" }
         variable_sets = { admin = { SITE = "admin", USER = { told = 1 } } }
         keepalive = { connections = 12, timeout = "13s", age = "14s", requests = 15 }
         "#;
@@ -136,7 +136,8 @@ fn every_setting_of_a_pools_tables_is_read() {
     assert!(!pool.request_buffering && pool.max_uploads == 9);
     assert_eq!((pool.tunnel_timeout, pool.flavour), (Time::from_secs(11), Flavour::Gunicorn));
     let text = |value: &str| VariableValue::Text(value.to_owned());
-    let variables = [("SITE", "shop"), ("wsgi.x", "1")].map(|(name, value)| (name.to_owned(), text(value)));
+    let variables =
+        [("SITE", "shop"), ("wsgi.x", "1\n2")].map(|(name, value)| (name.to_owned(), text(value)));
     assert_eq!(pool.variables.0, variables);
     let admin = [("SITE".to_owned(), text("admin")), ("USER".to_owned(), VariableValue::Told(1))];
     assert_eq!(

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use http1::octets::is_text;
 use process::settings::{Mistakes, text_or_table};
 use serde::{Deserialize, Deserializer};
 
@@ -49,7 +50,7 @@ impl Variables {
             VariableValue::Text(text) => Some(Cow::Borrowed(text.as_str())),
             VariableValue::Told(number) => told
                 .get(*number)
-                .filter(|value| !value.is_empty())
+                .filter(|value| !value.is_empty() && is_text(value))
                 .map(|value| String::from_utf8_lossy(value)),
         };
         self.0.iter().filter_map(|(name, of)| Some((name.as_str(), value(of)?))).collect()
@@ -70,7 +71,8 @@ impl Variables {
                 mistakes.push(format!("{path}.{name}"), "follows from the request and cannot be set");
             }
             match value {
-                VariableValue::Text(text) if text.bytes().any(|byte| byte < b' ' || byte == 0x7f) => {
+                // Several lines are usual for PHP_VALUE.
+                VariableValue::Text(text) if !text.split('\n').all(|part| is_text(part.as_bytes())) => {
                     mistakes.push(format!("{path}.{name}"), "there is a control character in the value");
                 }
                 VariableValue::Told(number) if *number >= MOST_TOLD => {

@@ -191,12 +191,18 @@ fn a_mount_is_the_scripts_name() {
 
 #[test]
 fn variables_of_the_settings_win() {
-    let extra = [("SERVER_NAME", "ours"), ("HTTP_X_A", "ours"), ("UWSGI_CHDIR", "/srv")];
+    let lines = "memory_limit=1G \n max_execution_time=9";
+    let extra =
+        [("SERVER_NAME", "ours"), ("HTTP_X_A", "ours"), ("UWSGI_CHDIR", "/srv"), ("PHP_VALUE", lines)];
     let extra = extra.map(|(name, value)| (name, Cow::Borrowed(value)));
     let request = Request { extra: &extra, ..get("/", &[(b"x-a", b"theirs"), (b"x-b", b"theirs")]) };
-    for (name, expected) in
-        [("SERVER_NAME", "ours"), ("HTTP_X_A", "ours"), ("UWSGI_CHDIR", "/srv"), ("HTTP_X_B", "theirs")]
-    {
+    for (name, expected) in [
+        ("SERVER_NAME", "ours"),
+        ("HTTP_X_A", "ours"),
+        ("UWSGI_CHDIR", "/srv"),
+        ("PHP_VALUE", "memory_limit=1G \\n max_execution_time=9"),
+        ("HTTP_X_B", "theirs"),
+    ] {
         assert_eq!(value(&request, name).as_deref(), Some(expected), "{name}");
     }
 }
