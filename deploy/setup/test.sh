@@ -27,7 +27,7 @@ WEIR_DEMO_STATE=$WEIR_DEMO_STATE .venv/bin/python deploy/demo/manage.py prepare
 WEIR_DEMO_STATE=$WEIR_DEMO_STATE .venv/bin/python deploy/demo/manage.py test news
 
 # Most tests wait most of the time, for a lifetime or a deadline to pass.
-RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
+RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((3 * $(nproc)))}
 export RUST_TEST_THREADS
 
 # A linker that ran out of memory or of disk for a moment is no fault of the code: what is built is kept, and the rest
