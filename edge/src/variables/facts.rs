@@ -1,5 +1,6 @@
 //! What is known of a request while it is answered, and the value of each variable under it.
 
+mod connection;
 mod upstream;
 
 use std::borrow::Cow;
@@ -13,7 +14,6 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName, SET_CO
 use http::{HeaderMap, HeaderValue};
 use weir_proto::origin::Attempt;
 
-use crate::connection::client_variables;
 use crate::connection::proxied::ProxyAddresses;
 use crate::connection::tls_session::TlsSession;
 use crate::connection::unix_client::named;
@@ -22,6 +22,7 @@ use crate::variables::basic_credentials::BASE64;
 use crate::variables::body_copy::BodyCopy;
 use crate::variables::document_root::DocumentRoot;
 use crate::variables::expression::EndlessSearch;
+use crate::variables::facts::connection::of_connection;
 use crate::variables::facts::upstream::of_upstream;
 use crate::variables::lookup;
 use crate::variables::names::{KnownVariable, Variable};
@@ -267,26 +268,8 @@ impl<'a> Facts<'a> {
             KnownVariable::Connection => number(request.connection),
             KnownVariable::ConnectionRequests => number(request.connection_requests),
             KnownVariable::RequestLength => number(request.received),
-            KnownVariable::SslProtocol => return request.tls.and_then(|tls| filled(tls.protocol)),
-            KnownVariable::SslCipher => return request.tls.and_then(|tls| filled(tls.cipher)),
-            KnownVariable::SslSessionReused => text(if request.tls?.resumed { "r" } else { "." }),
             KnownVariable::RequestBodyFile => return request.body?.file().map(Cow::Owned),
-            KnownVariable::SslServerName => return request.tls?.server_name.as_deref().map(text),
-            KnownVariable::SslClientVerify => match (&request.tls?.client, request.tls?.client_fault) {
-                (None, _) => text("NONE"),
-                (Some(_), None) => text("SUCCESS"),
-                (Some(_), Some(fault)) => Cow::Owned(format!("FAILED:{fault}").into_bytes()),
-            },
-            KnownVariable::SslAlpnProtocol => match (request.protocol, request.tls) {
-                ("HTTP/2.0", Some(_)) => text("h2"),
-                _ => return None,
-            },
             KnownVariable::Pipe => text("."),
-            KnownVariable::Http2 => text(match (request.protocol, request.tls) {
-                ("HTTP/2.0", Some(_)) => "h2",
-                ("HTTP/2.0", None) => "h2c",
-                _ => "",
-            }),
             _ => return self.of_files(variable),
         })
     }
@@ -305,44 +288,8 @@ impl<'a> Facts<'a> {
                 None => Some(Cow::Borrowed(uri)),
             },
             KnownVariable::FastcgiPathInfo => self.searched(root?.path_info(uri))?.map(Cow::Borrowed),
-            _ => self.of_connection(variable),
+            _ => of_connection(&self.request, variable).or_else(|| self.of_reply(variable)),
         }
-    }
-
-    /// What a client's certificate says.
-    fn of_certificate(&self, variable: KnownVariable) -> Option<Cow<'a, [u8]>> {
-        let own = || self.request.tls?.client.as_deref();
-        let told = match variable {
-            KnownVariable::SslClientSubject => client_variables::subject(own()?)?,
-            KnownVariable::SslClientIssuer => client_variables::issuer(own()?)?,
-            KnownVariable::SslClientCert => client_variables::folded_pem(own()?),
-            KnownVariable::SslClientRawCert => client_variables::pem(own()?),
-            KnownVariable::SslClientEscapedCert => client_variables::escaped_pem(own()?),
-            KnownVariable::SslClientFingerprint => client_variables::fingerprint(own()?),
-            KnownVariable::SslClientSerial => client_variables::serial(own()?)?,
-            KnownVariable::SslClientStart => client_variables::period(own()?)?.0,
-            KnownVariable::SslClientEnd => client_variables::period(own()?)?.1,
-            KnownVariable::SslClientRemain => client_variables::days_left(own()?)?.to_string(),
-            _ => return self.of_reply(variable),
-        };
-        Some(Cow::Owned(told.into_bytes()))
-    }
-
-    fn of_connection(&self, variable: KnownVariable) -> Option<Cow<'a, [u8]>> {
-        let request = &self.request;
-        Some(match variable {
-            KnownVariable::ProxyProtocolAddr => number(request.proxied?.source.ip().to_canonical()),
-            KnownVariable::ProxyProtocolPort => number(request.proxied?.source.port()),
-            KnownVariable::ProxyProtocolServerAddr => {
-                number(request.proxied?.destination.ip().to_canonical())
-            }
-            KnownVariable::ProxyProtocolServerPort => number(request.proxied?.destination.port()),
-            KnownVariable::RealipRemoteAddr => {
-                Cow::Owned(named(request.peer?.ip().to_canonical()).into_bytes())
-            }
-            KnownVariable::RealipRemotePort => number(request.peer?.port()),
-            _ => return self.of_certificate(variable),
-        })
     }
 
     fn of_reply(&self, variable: KnownVariable) -> Option<Cow<'a, [u8]>> {
