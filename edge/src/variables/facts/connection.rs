@@ -1,5 +1,5 @@
-//! What is known of the connection that a request came by: TLS, its client's certificate, and what a proxy has
-//! said of it.
+//! What is known of the connection that a request came by: TLS, its client's certificate, and what a proxy
+//! has said of it.
 
 use std::borrow::Cow;
 
