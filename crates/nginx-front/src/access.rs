@@ -32,6 +32,9 @@ pub(crate) fn translate(translator: &mut Translator<'_>, scope: &Scope<'_>, tabl
             }
         }
     }
+    if let Some(set) = sets_limit_rate(scope.own()) {
+        table.from("limit_rate_by", "$limit_rate", &translator.ledger.origin(set));
+    }
     // What the application is read at is what a client gets, if that is not bounded by itself.
     let reads = ["proxy_limit_rate", "uwsgi_limit_rate", "fastcgi_limit_rate"];
     let reads = reads.into_iter().find_map(|name| scope.one(name));
@@ -42,6 +45,17 @@ pub(crate) fn translate(translator: &mut Translator<'_>, scope: &Scope<'_>, tabl
             None => table.from("limit_rate_by", text, &translator.ledger.origin(directive)),
         }
     }
+}
+
+/// `set $limit_rate 10k;`, perhaps in an `if`: the variable is nginx's own, and its value counts.
+fn sets_limit_rate(block: &[Directive]) -> Option<&Directive> {
+    block.iter().find_map(|directive| match directive.name() {
+        "set" if directive.arg(0).is_some_and(|name| name.eq_ignore_ascii_case("$limit_rate")) => {
+            Some(directive)
+        }
+        "if" => sets_limit_rate(directive.children()),
+        _ => None,
+    })
 }
 
 /// The rules of the nearest block that has any, in its order.

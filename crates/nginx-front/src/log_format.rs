@@ -16,18 +16,15 @@ const MISSING: &[&str] = &[
     "proxy_host",
     "proxy_port",
     "proxy_protocol_tlv_",
-    "realpath_root",
     "ssl_ciphers",
     "ssl_curve",
     "ssl_curves",
-    "ssl_early_data",
     "ssl_session_id",
     "tcpinfo_",
     "uid_",
     "upstream_bytes_",
     "upstream_last_server_name",
     "upstream_queue_time",
-    "upstream_response_length",
 ];
 
 /// The names of all formats.

@@ -301,6 +301,10 @@ impl<'a> Facts<'a> {
             KnownVariable::RequestTime => Cow::Owned(stamp::seconds(reply.took).into_bytes()),
             KnownVariable::RequestCompletion => text(if reply.complete { "OK" } else { "" }),
             KnownVariable::UpstreamCacheStatus => return reply.cache.map(text),
+            KnownVariable::UpstreamResponseLength => {
+                let earlier = "0, ".repeat(reply.upstream?.earlier.len());
+                number(format!("{earlier}{}", reply.uncoded.unwrap_or(reply.body_bytes)))
+            }
             KnownVariable::GzipRatio => return ratio(reply.uncoded?, reply.body_bytes),
             _ => return of_upstream(&reply.upstream?, variable),
         })

@@ -73,6 +73,17 @@ fn scripts_are_found_where_nginx_finds_them() {
 }
 
 #[test]
+fn nginx_s_own_variable_of_the_rate_counts() {
+    let table = settings(
+        "server { root /r; if ($arg_x) { set $limit_rate 1k; } location / { } } \
+         server { root /r; location / { set $limit_rate 2k; } location /other { } }",
+    );
+    assert_eq!(text(&table, "edge.site.0.limit_rate_by"), "$limit_rate");
+    assert_eq!(text(&table, "edge.site.1.location.0.limit_rate_by"), "$limit_rate");
+    assert!(at(&table, "edge.site.1.location.1").get("limit_rate_by").is_none());
+}
+
+#[test]
 fn server_and_date_are_the_applications_where_they_are_passed() {
     let table = settings(
         "server { location / { proxy_pass http://a:1; proxy_pass_header Server; proxy_pass_header X-Pad; \

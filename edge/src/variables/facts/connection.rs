@@ -16,6 +16,8 @@ pub(super) fn of_connection<'a>(
     Some(match variable {
         KnownVariable::SslProtocol => return request.tls.and_then(|tls| filled(tls.protocol)),
         KnownVariable::SslCipher => return request.tls.and_then(|tls| filled(tls.cipher)),
+        // No data comes before the handshake is over, and nobody speaks HTTP/3.
+        KnownVariable::SslEarlyData | KnownVariable::Http3 => return None,
         KnownVariable::SslSessionReused => text(if request.tls?.resumed { "r" } else { "." }),
         KnownVariable::SslServerName => return request.tls?.server_name.as_deref().map(text),
         KnownVariable::SslClientVerify => match (&request.tls?.client, request.tls?.client_fault) {

@@ -174,7 +174,7 @@ fn what_the_reply_tells() {
         ("$upstream_connect_time $upstream_response_time", "0.001 1.500"),
         ("$upstream_addr $upstream_status $upstream_cache_status", "127.0.0.1:3031 404 MISS"),
         ("$upstream_view $upstream_queries $upstream_query_time", "news.front 2 0.003"),
-        ("$gzip_ratio", "4.35"),
+        ("$gzip_ratio $upstream_response_length [$ssl_early_data$http3]", "4.35 100 []"),
         ("$connection $connection_requests $request_length $ssl_protocol", "3 2 120 "),
         ("$request_completion", "OK"),
     ];
