@@ -2,12 +2,13 @@
 
 use std::time::SystemTime;
 
-use http::header::{AGE, CACHE_CONTROL, CONNECTION, DATE, SET_COOKIE};
+use http::header::{AGE, CACHE_CONTROL, CONNECTION, DATE, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http1::hop_by_hop;
 
 use crate::cache_control::{ReplyDirectives, directives};
 use crate::targeted::{self, CDN_CACHE_CONTROL, WEIR_CACHE_CONTROL};
+use crate::vary;
 
 /// What is kept of a reply's fields. `now` is when it was received.
 ///
@@ -23,6 +24,10 @@ pub fn stored_headers(reply: &HeaderMap, now: SystemTime) -> HeaderMap {
     let mut stored = HeaderMap::with_capacity(reply.len() + 1);
     for (name, value) in reply.iter().filter(|(name, _)| keep(name)) {
         stored.append(name, value.clone());
+    }
+    // RFC 9110 section 12.5.5: what else than the URL has chosen the content stands in Vary.
+    if let Some(name) = vary::unsaid(reply) {
+        stored.append(VARY, HeaderValue::from(name));
     }
     // RFC 9110 section 6.6.1: "A recipient with a clock that receives a response message without a Date
     // header field MUST record the time it was received and append a corresponding Date header field to the
@@ -109,11 +114,13 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
 
 /// The fields that Connection names: "Intermediaries MUST parse a received Connection header field before a
 /// message is forwarded and, for each connection-option in this field, remove any header or trailer field(s)
-/// from the message with the same name as the connection-option" (RFC 9110 section 7.6.1).
+/// from the message with the same name as the connection-option" (RFC 9110 section 7.6.1). Those that are for
+/// all recipients stay.
 pub fn nominated(message: &HeaderMap) -> Vec<HeaderName> {
     let options =
         message.get_all(CONNECTION).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    options.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
+    let options = options.map(<[u8]>::trim_ascii).filter(|name| !hop_by_hop::is_for_all(name));
+    options.filter_map(|name| HeaderName::from_bytes(name).ok()).collect()
 }
 
 #[cfg(test)]
@@ -144,6 +151,14 @@ mod tests {
         let cases: &[(&[(&'static str, &str)], &str)] = &[
             (&[date, ("x-new", "1"), ("x-new", "2")], "x-new: 1; x-new: 2"),
             (&[date, ("connection", "close, X-A"), ("x-a", "1"), ("keep-alive", "5")], ""),
+            (
+                &[date, ("connection", "Cache-Control"), ("cache-control", "private")],
+                "cache-control: private",
+            ),
+            (
+                &[date, ("content-encoding", "gzip"), ("vary", "a")],
+                "content-encoding: gzip; vary: a; vary: accept-encoding",
+            ),
             (
                 &[date, ("transfer-encoding", "chunked"), ("trailer", "x"), ("te", "x"), ("upgrade", "h2c")],
                 "",

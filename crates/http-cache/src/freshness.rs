@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName};
 
 use crate::cache_control::{self, Delta, ReplyDirectives, delta_seconds};
 use crate::date::Date;
-use crate::targeted::{self, CDN_CACHE_CONTROL, WEIR_CACHE_CONTROL};
+use crate::targeted::{self, CDN_CACHE_CONTROL, SURROGATE_CONTROL, WEIR_CACHE_CONTROL};
 use crate::{Policy, Reason};
 
 pub(crate) const X_ACCEL_EXPIRES: HeaderName = HeaderName::from_static("x-accel-expires");
@@ -84,6 +84,12 @@ impl GoverningField {
             let lines = headers.get_all(CACHE_CONTROL).iter().filter(|_| looked_at(&CACHE_CONTROL));
             ReplyDirectives::collect(cache_control::directives(lines))
         };
+        // What is said to all surrogates, unless the reply says something to us alone.
+        let forbidden = || looked_at(&SURROGATE_CONTROL) && targeted::surrogates_must_not_store(headers);
+        let unless_forbidden = |said: ReplyDirectives| {
+            let no_store = said.no_store || forbidden();
+            ReplyDirectives { no_store, ..said }
+        };
         if looked_at(&X_ACCEL_EXPIRES) {
             return Self::XAccelExpires(accel(headers, now), cache_control());
         }
@@ -96,10 +102,11 @@ impl GoverningField {
             if looked_at(name)
                 && let Some(directives) = targeted::directives(headers, name)
             {
-                return Self::Targeted(source, directives);
+                let ours = source == Source::WeirCacheControl;
+                return Self::Targeted(source, if ours { directives } else { unless_forbidden(directives) });
             }
         }
-        Self::CacheControl(cache_control())
+        Self::CacheControl(unless_forbidden(cache_control()))
     }
 
     /// The directives that forbid and permit storing and stale use.

@@ -166,7 +166,7 @@ impl Policy {
     /// `Vary: Cookie` to select on: anonymous visitors share one page.
     fn vary(&self, headers: &HeaderMap) -> Result<(Vec<HeaderName>, bool), Reason> {
         if self.ignore_fields.contains(&VARY) {
-            return Ok((Vec::new(), false));
+            return Ok((Vec::from_iter(vary::by_coding(headers)), false));
         }
         let mut names = vary::names(headers)?;
         let before = names.len();

@@ -1,4 +1,5 @@
-//! Cache directives aimed at us: Weir-Cache-Control and CDN-Cache-Control (RFC 9213).
+//! Cache directives aimed at us: Weir-Cache-Control and CDN-Cache-Control (RFC 9213), and what the older
+//! Surrogate-Control forbids.
 
 use http::{HeaderMap, HeaderName};
 use sfv::{BareItem, Dictionary, ListEntry, Parser};
@@ -6,6 +7,7 @@ use sfv::{BareItem, Dictionary, ListEntry, Parser};
 use crate::cache_control::{Directive, ReplyDirectives};
 
 pub(crate) const WEIR_CACHE_CONTROL: HeaderName = HeaderName::from_static("weir-cache-control");
+pub(crate) const SURROGATE_CONTROL: HeaderName = HeaderName::from_static("surrogate-control");
 pub(crate) const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
 
 /// The directives of one targeted field. None if it is to be ignored: "If a targeted field in a given
@@ -21,6 +23,24 @@ pub(crate) fn directives(headers: &HeaderMap, name: &HeaderName) -> Option<Reply
     // "Parameters received on cache directives are to be ignored" (section 2.1).
     let directives = dictionary.iter().filter_map(|(name, value)| directive(name.as_str(), value));
     Some(ReplyDirectives::collect(directives))
+}
+
+/// Whether Surrogate-Control (<https://www.w3.org/TR/edge-arch/>) forbids storing the reply, as Varnish and
+/// Fastly read it. It grants nothing here. `;` begins the name of the surrogate that is meant: perhaps us.
+pub(crate) fn surrogates_must_not_store(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(SURROGATE_CONTROL).iter().map(|line| line.as_bytes().to_ascii_lowercase());
+    lines.into_iter().any(|line| line.split(|byte| *byte == b',').any(is_prohibition))
+}
+
+fn is_prohibition(directive: &[u8]) -> bool {
+    let directive = directive.split(|byte| *byte == b';').next().unwrap_or_default();
+    let mut parts = directive.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
+    match (parts.next(), parts.next()) {
+        (Some(b"no-store" | b"no-cache" | b"private"), _) => true,
+        // "max-age=5+10": fresh for 5 s, and stale for 10 s more.
+        (Some(b"max-age"), Some(age)) => age.split(|byte| *byte == b'+').next() == Some(b"0"),
+        _ => false,
+    }
 }
 
 /// "cache directives that have no value will be mapped to a Boolean. When the value is a quoted-string, it
@@ -96,6 +116,31 @@ mod tests {
             &["a", "\"b"],
         ] {
             assert_eq!(of(lines), None, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_surrogate_control_forbids() {
+        let cases: &[(&[&str], bool)] = &[
+            (&["no-store"], true),
+            (&["content=\"ESI/1.0\", No-Store"], true),
+            (&["max-age=60", "no-store;weir"], true),
+            (&["private"], true),
+            (&["no-cache=x"], true),
+            (&["max-age=0"], true),
+            (&["max-age = 0+60"], true),
+            (&["max-age=60+0"], false),
+            (&["content=\"ESI/1.0\""], false),
+            (&["no-store-remote"], false),
+            (&[""], false),
+            (&[], false),
+        ];
+        for (lines, expected) in cases {
+            let mut headers = HeaderMap::new();
+            for line in *lines {
+                headers.append(SURROGATE_CONTROL, line.parse().unwrap());
+            }
+            assert_eq!(surrogates_must_not_store(&headers), *expected, "{lines:?}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Vary (RFC 9111 section 4.1): which request fields select a stored reply, and whether a request's fields
 //! match.
 
-use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, VARY};
+use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http1::accept_encoding::weights;
 
@@ -10,11 +10,10 @@ use crate::Reason;
 /// The most fields that may select a reply.
 const MAX_NAMES: usize = 16;
 
-/// The fields that a reply names in Vary: sorted, without repeats.
+/// The fields that a reply names in Vary, and what it depends on besides: sorted, without repeats.
 pub fn names(reply: &HeaderMap) -> Result<Vec<HeaderName>, Reason> {
-    let mut names = Vec::new();
-    let lines = reply.get_all(VARY).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    for name in lines.map(<[u8]>::trim_ascii).filter(|name| !name.is_empty()) {
+    let mut names = Vec::from_iter(by_coding(reply));
+    for name in said(reply) {
         // "A stored response with a Vary header field value containing a member "*" always fails to match."
         // (section 4.1)
         if name == b"*" {
@@ -25,6 +24,26 @@ pub fn names(reply: &HeaderMap) -> Result<Vec<HeaderName>, Reason> {
     names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     names.dedup();
     if names.len() > MAX_NAMES { Err(Reason::Vary) } else { Ok(names) }
+}
+
+fn said(reply: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let lines = reply.get_all(VARY).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    lines.map(<[u8]>::trim_ascii).filter(|name| !name.is_empty())
+}
+
+/// The field by which a compressed reply was chosen, though its Vary may not name it: its visitor has said to
+/// understand gzip, and the next one may not.
+pub(crate) fn by_coding(reply: &HeaderMap) -> Option<HeaderName> {
+    let coding = reply.get(CONTENT_ENCODING)?.as_bytes();
+    let plain = coding.is_empty() || coding.eq_ignore_ascii_case(b"identity");
+    (!plain).then_some(ACCEPT_ENCODING)
+}
+
+/// What Vary should name and does not: caches behind us must know it too.
+pub(crate) fn unsaid(reply: &HeaderMap) -> Option<HeaderName> {
+    let is_it =
+        |said: &[u8], name: &HeaderName| said == b"*" || said.eq_ignore_ascii_case(name.as_str().as_bytes());
+    by_coding(reply).filter(|name| !said(reply).any(|said| is_it(said, name)))
 }
 
 /// The values of the selecting fields in a canonical form: equal exactly when the requests match. `names` as
@@ -134,6 +153,27 @@ mod tests {
                 "{lines:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_compressed_reply_depends_on_accept_encoding() {
+        // Content-Encoding and Vary; whether Accept-Encoding selects the reply, and is missing in Vary.
+        let cases = [
+            ("gzip", "", true, true),
+            ("GZIP", "Accept-Language", true, true),
+            ("br", "accept-encoding", true, false),
+            ("gzip, br", "a, Accept-Encoding", true, false),
+            ("identity", "", false, false),
+            ("Identity", "a", false, false),
+            ("", "", false, false),
+        ];
+        for (coding, vary, selects, told) in cases {
+            let reply = headers(&[("content-encoding", coding), ("vary", vary)]);
+            assert_eq!(names(&reply).unwrap().contains(&ACCEPT_ENCODING), selects, "{coding} {vary}");
+            assert_eq!(unsaid(&reply), told.then_some(ACCEPT_ENCODING), "{coding} {vary}");
+        }
+        assert_eq!(names(&headers(&[("content-encoding", "gzip"), ("vary", "*")])), Err(Reason::VaryStar));
+        assert_eq!(unsaid(&headers(&[("content-encoding", "gzip"), ("vary", "*")])), None);
     }
 
     #[test]

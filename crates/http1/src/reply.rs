@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::hop_by_hop::is_hop_by_hop;
+use crate::hop_by_hop::{is_for_all, is_hop_by_hop};
 use line::{LineSpan, read_field, read_length, read_status, read_status_line};
 
 pub mod body;
@@ -266,7 +266,7 @@ fn read_head(
                 head.chunked = true;
             }
             b"upgrade" => head.upgrade = Some(bytes.slice(span.value())),
-            name if is_hop_by_hop(name) || (is_any_nominated && connection.names(name)) => {}
+            name if is_hop_by_hop(name) || (is_any_nominated && connection.takes_out(name)) => {}
             name if SINGLE.contains(&name) && head.fields.iter().any(|other| other.name == name) => {}
             _ => {
                 let (name, value) = (bytes.slice(span.name()), bytes.slice(span.value()));
@@ -340,6 +340,10 @@ impl ConnectionLines<'_> {
     }
 
     /// A field that Connection names is of this connection only (RFC 9110 section 7.6.1).
+    fn takes_out(&self, name: &[u8]) -> bool {
+        self.names(name) && !is_for_all(name)
+    }
+
     fn names(&self, name: &[u8]) -> bool {
         let options = self.values().flat_map(|value| value.split(|&byte| byte == b','));
         options.into_iter().any(|option| option.trim_ascii().eq_ignore_ascii_case(name))

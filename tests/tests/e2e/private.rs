@@ -17,6 +17,13 @@ fn replies_that_are_not_for_all_are_not_kept(stack: &Stack) {
         ("h=Cache-Control:no-store", "no-store"),
         ("h=Cache-Control:no-cache", "no-cache"),
         ("h=cache-control:max-age%3D60&h=Cache-Control:NO-STORE", "no-store"),
+        // What is said to all surrogates, which Weir takes out of the reply.
+        ("h=Surrogate-Control:no-store", "no-store"),
+        ("h=Surrogate-Control:max-age%3D60,no-store&h=Cache-Control:public,max-age%3D60", "no-store"),
+        // Connection cannot take out what says whose the reply is.
+        ("h=Connection:Cache-Control,Set-Cookie&h=Cache-Control:private", "private"),
+        ("h=Connection:Cache-Control,Set-Cookie&h=Set-Cookie:a%3Db", "set-cookie"),
+        ("h=Connection:Vary&h=Vary:*", "vary-star"),
         ("h=Vary:*", "vary-star"),
         ("h=Vary:Accept,%20*", "vary-star"),
         ("h=X-Accel-Expires:0", "x-accel-expires"),

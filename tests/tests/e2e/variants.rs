@@ -131,3 +131,28 @@ fn hosts_schemes_and_queries_are_pages_of_their_own(stack: &Stack) {
     assert_eq!(ask("LOCALHOST", "/count/key"), "1\n");
     assert_eq!(ask("localhost:80", "/count/key"), "1\n");
 }
+
+both_topologies!(a_compressed_page_is_for_those_who_can_read_it, SETTINGS);
+fn a_compressed_page_is_for_those_who_can_read_it(stack: &Stack) {
+    // An application that compresses and says nothing of it in Vary.
+    let coded =
+        "/count/coded?body=field:Accept-Encoding&h=Content-Encoding:gzip&h=Cache-Control:max-age%3D60";
+    let gzip = [("Accept-Encoding", "gzip, br")];
+    for _ in 0..2 {
+        let page = stack.get_with(coded, &gzip).expect(200);
+        assert_eq!(
+            (page.text(), page.field("vary")),
+            ("1 Accept-Encoding=gzip\n".into(), Some("accept-encoding"))
+        );
+    }
+    for fields in [&[][..], &[("Accept-Encoding", "br")], &[("Accept-Encoding", "gzip;q=0")]] {
+        let page = stack.get_with(coded, fields).expect(200);
+        assert_eq!(page.text(), "2 Accept-Encoding=None\n", "{fields:?}");
+    }
+    assert_eq!(stack.get_with(coded, &gzip).text(), "1 Accept-Encoding=gzip\n");
+    // A page that is not compressed is for all.
+    for fields in [&[][..], &gzip] {
+        assert_eq!(stack.get_with("/count/uncoded?h=Content-Encoding:identity", fields).text(), "1\n");
+    }
+    assert_eq!(stack.oracle.calls("coded"), 2);
+}

@@ -83,6 +83,7 @@ mod tests {
             ("set-cookie", "a=b"),
             ("cache-control", "private"),
             ("cache-control", "no-store"),
+            ("surrogate-control", "no-store"),
             ("cache-control", "no-cache"),
             ("cache-control", "max-age=0, must-revalidate"),
             ("vary", "*"),

@@ -51,7 +51,14 @@ const GOOD: &[GoodReply] = &[
     // Lengths.
     (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\ncontent-length: 3\r\n\r\nabc", 200, &[], Some(3), b"abc"),
     (b"HTTP/1.1 200 OK\r\nContent-Length: 007\r\n\r\n", 200, &[], Some(7), b""),
-    // Fields that concern the connection only.
+    // Fields that concern the connection only, and some that never do, whatever Connection says.
+    (
+        b"HTTP/1.1 200 OK\r\nConnection: X-Hop, Cache-Control, SET-COOKIE\r\nX-Hop: 1\r\nCache-Control: private\r\nSet-Cookie: a=b\r\n\r\n",
+        200,
+        &["cache-control: private", "set-cookie: a=b"],
+        None,
+        b"",
+    ),
     (
         b"HTTP/1.1 200 OK\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nUpgrade: h2c\r\nTrailer: a\r\nX-B: 2\r\n\r\n",
         200,
