@@ -16,6 +16,19 @@ use crate::clock;
 /// A head that is longer is none of ours.
 const MAX_HEAD: usize = 64 * 1024;
 
+/// What is uploaded: no part of it is like another.
+pub static UPLOAD: [u8; 40_000] = upload();
+
+const fn upload() -> [u8; 40_000] {
+    let mut bytes = [0; 40_000];
+    let mut at = 0;
+    while at < bytes.len() {
+        bytes[at] = (at * at / 97 % 251) as u8;
+        at += 1;
+    }
+    bytes
+}
+
 /// How the site does at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mood {
@@ -36,6 +49,7 @@ pub struct Call {
     pub version: u64,
     /// Who asked, as far as the site was told.
     pub visitor: String,
+    pub language: String,
     pub is_good: bool,
 }
 
@@ -122,7 +136,19 @@ impl Application {
                 }
             };
             let head = String::from_utf8_lossy(&input.split_to(end)).into_owned();
-            let (call, page) = self.begin(&head);
+            let length = field(&head, "content-length").and_then(|length| length.parse().ok());
+            let length = length.unwrap_or_default();
+            while input.len() < length {
+                if stream.read_buf(&mut input).await? == 0 {
+                    return Ok(());
+                }
+            }
+            let body = input.split_to(length);
+            let (call, mut page) = self.begin(&head);
+            if !body.is_empty() && *body != UPLOAD {
+                // It is no page then.
+                page.url.push_str(" damaged");
+            }
             let (mood, takes) = self.with(|memory| (memory.mood, memory.takes));
             sleep(takes).await;
             let reply = reply(mood, &page);
@@ -145,13 +171,9 @@ impl Application {
     fn begin(&self, head: &str) -> (usize, Page) {
         let mut lines = head.split("\r\n");
         let path = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap_or_default().to_owned();
-        let field = |name: &str| {
-            let fields = head.split("\r\n").skip(1).filter_map(|line| line.split_once(": "));
-            fields.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-        };
-        let cookie = field("cookie").and_then(|cookie| cookie.strip_prefix("sessionid="));
+        let cookie = field(head, "cookie").and_then(|cookie| cookie.strip_prefix("sessionid="));
         let visitor = cookie.unwrap_or("-").to_owned();
-        let language = field("accept-language").unwrap_or("-").to_owned();
+        let language = field(head, "accept-language").unwrap_or("-").to_owned();
         self.with(|memory| {
             let version = memory.versions.get(&path).copied().unwrap_or_default();
             memory.calls.push(Call {
@@ -160,12 +182,18 @@ impl Application {
                 ended: None,
                 version,
                 visitor: visitor.clone(),
+                language: language.clone(),
                 is_good: false,
             });
             let call = memory.calls.len() - 1;
             (call, Page { url: path, visitor, language, version, call })
         })
     }
+}
+
+fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let mut fields = head.split("\r\n").skip(1).filter_map(|line| line.split_once(": "));
+    fields.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 fn reply(mood: Mood, page: &Page) -> String {

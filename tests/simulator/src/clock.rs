@@ -12,6 +12,8 @@ const SLEEP: ClockId = ClockId::from_raw(1001);
 const EVENTS: ClockId = ClockId::from_raw(1002);
 /// The address of the machine whose turn it is, as a number.
 const HOST: ClockId = ClockId::from_raw(1003);
+/// The sockets that services have made, and which of them is refused.
+const SOCKETS: ClockId = ClockId::from_raw(1004);
 /// Added to the number of an epoll instance: whether something is ready there.
 const READY: i32 = 1_000_000;
 /// What the kernel says for ever.
@@ -62,6 +64,16 @@ pub fn events() -> (u64, i32) {
 /// From now on, connections come from this address.
 pub fn set_host(address: Ipv4Addr) {
     let _ = clock_settime(HOST, TimeSpec::new(u32::from(address).into(), 0));
+}
+
+/// The n-th socket of a service from now on is refused; 0: none.
+pub fn refuse_socket(number: u64) {
+    write(SOCKETS, Duration::from_secs(number));
+}
+
+/// The sockets that services made while one was to be refused.
+pub fn sockets() -> u64 {
+    read(SOCKETS).as_secs()
 }
 
 /// Whether something is ready for this epoll instance.

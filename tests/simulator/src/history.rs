@@ -69,6 +69,8 @@ pub struct History {
     pub faults: Vec<FaultRecord>,
     pub calls: Vec<Call>,
     pub remains: Vec<Remains>,
+    /// The piece that failed was the application's, or for it.
+    pub has_struck_application: bool,
     /// Services that ended by themselves, and why.
     pub ended: Vec<String>,
     /// Visitors who wait although their patience is over.

@@ -32,6 +32,8 @@ pub struct Host {
     sleep: Sleep,
     /// Has to be run although nothing has come.
     is_touched: bool,
+    /// Nothing runs there, although it is on.
+    pub is_frozen: bool,
     /// How far its time of day is ahead, in seconds.
     pub ahead: i64,
 }
@@ -45,6 +47,7 @@ impl Host {
             epoll: -1,
             sleep: Sleep::ForEver,
             is_touched: false,
+            is_frozen: false,
             ahead: 0,
         };
         host.start();
@@ -65,11 +68,15 @@ impl Host {
             self.set_time_of_day();
             runtime.shutdown_background();
         }
-        (self.sleep, self.is_touched) = (Sleep::ForEver, false);
+        (self.sleep, self.is_touched, self.is_frozen) = (Sleep::ForEver, false, false);
     }
 
     pub fn is_on(&self) -> bool {
         self.runtime.is_some()
+    }
+
+    fn runs(&self) -> bool {
+        self.is_on() && !self.is_frozen
     }
 
     pub fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
@@ -91,7 +98,7 @@ impl Host {
 
     fn is_due(&self) -> bool {
         let timer = matches!(self.sleep, Sleep::Until(at) if at <= clock::now());
-        self.is_on() && (self.is_touched || timer || self.epoll >= 0 && clock::is_ready(self.epoll))
+        self.runs() && (self.is_touched || timer || self.epoll >= 0 && clock::is_ready(self.epoll))
     }
 
     /// Runs it until it would sleep.
@@ -140,7 +147,7 @@ pub fn settle(hosts: &mut [Host], chance: &mut StdRng) -> Option<Duration> {
             }
         }
         if !was_busy {
-            let timers = hosts.iter().filter(|host| host.is_on()).filter_map(|host| match host.sleep {
+            let timers = hosts.iter().filter(|host| host.runs()).filter_map(|host| match host.sleep {
                 Sleep::Until(at) => Some(at),
                 Sleep::ForEver => None,
             });

@@ -1,12 +1,15 @@
 //! What must be true of every world, and what only of those in which little goes wrong.
 
-use std::collections::BTreeMap;
+mod calls;
+mod pages;
+
 use std::time::Duration;
 
 use crate::application::Page;
 use crate::history::{FaultRecord, History, Remains, Reply, Visit};
 use crate::schedule::{Fault, Kind, Schedule};
 use crate::services::{STALE_IF_ERROR, Service, TTL, Topology};
+use crate::strike::Strike;
 use crate::world::LONGEST_VISIT;
 
 /// A fault may still be felt for this long after it was mended: names are looked up and connections are
@@ -25,7 +28,8 @@ pub fn violations(schedule: &Schedule, history: &History) -> Vec<String> {
         purges_are_obeyed(visit, history, &mut found);
         ends_well(visit, schedule, history, &mut found);
     }
-    one_call_per_lifetime(history, &mut found);
+    calls::one_per_lifetime(history, &mut found);
+    pages::by_aim(schedule, history, &mut found);
     if schedule.kind == Kind::Calm {
         purges_are_complete(history, &mut found);
     }
@@ -53,7 +57,19 @@ fn may_grow(remains: &Remains, history: &History) -> usize {
 }
 
 fn is_shared(path: &str) -> bool {
-    !path.starts_with("/me/")
+    !path.starts_with("/me/") && !path.starts_with("/up/")
+}
+
+/// Whether this visitor may feel that something failed. Nobody does while there is a page to give.
+fn strikes(strike: Strike, visit: &Visit, history: &History) -> bool {
+    match strike {
+        _ if has_stale_page(visit, history) => false,
+        // Nothing knows whether the application has begun, and there is no other server.
+        Strike::Message(..) if history.has_struck_application => true,
+        // Who has read some of the reply cannot be given another; what has a body is not sent twice.
+        Strike::Message(..) => visit.reply == Reply::Broken || visit.path.starts_with("/up/"),
+        Strike::Descriptor(_) | Strike::Limit(..) => true,
+    }
 }
 
 /// The page is the one that was asked for, and nobody else's.
@@ -66,7 +82,7 @@ fn body_is_the_visitors(visit: &Visit, found: &mut Vec<String>) {
     if page.url != visit.path {
         found.push(format!("another page: {visit:?}"));
     }
-    if (page.visitor != "-" || !is_shared(&visit.path)) && page.visitor != visit.visitor {
+    if (page.visitor != "-" || visit.path.starts_with("/me/")) && page.visitor != visit.visitor {
         found.push(format!("another visitor's page: {visit:?}"));
     }
     if visit.path.starts_with("/lang/") && page.language != visit.language {
@@ -108,10 +124,14 @@ fn excuses(fault: &Fault, visit: &Visit, topology: Topology, history: &History) 
     match fault {
         // Nobody else could have answered.
         Fault::Kill(service) | Fault::Stop(service) if *service == Service::Edge(visit.edge) => true,
+        Fault::Strike(strike) => strikes(*strike, visit, history),
+        Fault::Freeze(service) if *service == Service::Edge(visit.edge) => true,
+        Fault::Freeze(Service::Adapter(_)) => true,
         Fault::Kill(Service::Adapter(_)) | Fault::Stop(Service::Adapter(_)) => is_alone,
         Fault::Lose { to: Service::Adapter(_), .. } => is_alone,
         // A call may be on its way there for as long as nobody knows that it is lost.
         Fault::Cut { to: Service::Adapter(_) | Service::Application, .. } => true,
+        Fault::Lose { to: Service::Application, .. } => !has_stale_page(visit, history),
         // Who has read some of the reply cannot be given another.
         Fault::ApplicationBreaks if matches!(visit.reply, Reply::Broken) => true,
         fault if fault.is_the_applications() => !has_stale_page(visit, history),
@@ -135,33 +155,6 @@ fn has_stale_page(visit: &Visit, history: &History) -> bool {
         let faults = history.faults_within(earlier.began, visit.ended, AFTERWARDS).count();
         !is_purged && faults == 1
     })
-}
-
-/// A page is asked for once per lifetime, if it is not purged.
-fn one_call_per_lifetime(history: &History, found: &mut Vec<String>) {
-    let mut last: BTreeMap<&str, (Duration, Duration)> = BTreeMap::new();
-    let lifetime = Duration::from_secs(TTL);
-    let calls = history.calls.iter().enumerate();
-    for (number, call) in calls.filter(|(_, call)| call.visitor == "-" && call.path != "/lang/1") {
-        let before = last.insert(&call.path, (call.began, wanted_since(number, call.began, history)));
-        let Some((before, since)) = before.filter(|(before, _)| call.began < *before + lifetime) else {
-            continue;
-        };
-        if history.faults_within(before, call.began, AFTERWARDS).next().is_some() {
-            continue;
-        }
-        let mut purges = history.purges.iter().filter(|purge| purge.path == call.path);
-        if !purges.any(|purge| purge.ended >= since && purge.began <= call.began) {
-            found.push(format!("two calls of one page, at {before:?} and {:?}: {call:?}", call.began));
-        }
-    }
-}
-
-/// When the first visitor came who got the page of this call. A purge that ended after that, even if before
-/// the call, bars the page from those who come later: it was asked for by one from before the purge.
-fn wanted_since(number: usize, began: Duration, history: &History) -> Duration {
-    let is_of_the_call = |visit: &&Visit| matches!(&visit.reply, Reply::Page(page) if page.call == number);
-    history.visits.iter().filter(is_of_the_call).map(|visit| visit.began).min().unwrap_or(began).min(began)
 }
 
 fn purges_are_complete(history: &History, found: &mut Vec<String>) {

@@ -30,7 +30,7 @@
 #define REAL(name) ((__typeof__(&name))real(#name))
 #define SECOND 1000000000LL
 
-enum { SLEEP = 1001, EVENTS = 1002, HOST = 1003, READY = 1000000 };
+enum { SLEEP = 1001, EVENTS = 1002, HOST = 1003, SOCKETS = 1004, READY = 1000000 };
 
 static int64_t monotonic = 1000 * SECOND;
 static int64_t time_of_day = 1800000000LL * SECOND;
@@ -42,6 +42,8 @@ static int epoll_used = -1;
 static unsigned next_port = 20000;
 /* The address of the machine whose turn it is. */
 static uint32_t host = INADDR_LOOPBACK;
+/* The sockets that services have made since this was last set, and which of them is refused. */
+static int64_t sockets, refused_socket;
 static unsigned char is_tcp[65536];
 static char prefix[32];
 static size_t prefix_len;
@@ -84,6 +86,9 @@ int clock_gettime(clockid_t id, struct timespec *at) {
   case SLEEP:
     *at = spec(sleeps_until);
     return 0;
+  case SOCKETS:
+    *at = (struct timespec){.tv_sec = sockets};
+    return 0;
   case EVENTS:
     *at = (struct timespec){.tv_sec = events, .tv_nsec = epoll_used};
     events = 0;
@@ -111,6 +116,10 @@ int clock_settime(clockid_t id, const struct timespec *at) {
     return 0;
   case HOST:
     host = (uint32_t)at->tv_sec;
+    return 0;
+  case SOCKETS:
+    refused_socket = at->tv_sec;
+    if (refused_socket) sockets = 0;
     return 0;
   }
   errno = EINVAL;
@@ -212,8 +221,18 @@ static void give(const struct sockaddr_in *from, struct sockaddr *to, socklen_t 
   *length = sizeof *from;
 }
 
+/* Whether this socket is the one that there is no descriptor for. Machines 127.1 to 127.3 are edges, nodes and
+ * adapters. */
+static int refused(void) {
+  unsigned kind = host >> 16 & 0xff;
+  if (!refused_socket || kind < 1 || kind > 3 || ++sockets != refused_socket) return 0;
+  errno = EMFILE;
+  return 1;
+}
+
 int socket(int domain, int type, int protocol) {
   int is = domain == AF_INET && (type & 0xf) == SOCK_STREAM;
+  if (is && refused()) return -1;
   int fd = is ? REAL(socket)(AF_UNIX, type, 0) : REAL(socket)(domain, type, protocol);
   mark(fd, is);
   return fd;
@@ -249,6 +268,8 @@ int connect(int fd, const struct sockaddr *to, socklen_t length) {
 
 int accept4(int fd, struct sockaddr *from, socklen_t *length, int flags) {
   if (!tcp(fd)) return REAL(accept4)(fd, from, length, flags);
+  struct pollfd comes = {.fd = fd, .events = POLLIN};
+  if (poll(&comes, 1, 0) > 0 && refused()) return -1;
   struct sockaddr_un un;
   socklen_t size = sizeof un;
   int made = REAL(accept4)(fd, (struct sockaddr *)&un, &size, flags);

@@ -14,5 +14,6 @@ pub mod schedule;
 pub mod script_faults;
 pub mod services;
 pub mod shrink;
+pub mod strike;
 pub mod visitor;
 pub mod world;

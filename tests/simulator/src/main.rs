@@ -1,22 +1,25 @@
 //! Plays the worlds of many seeds, each in a process of its own, and shows the shortest schedule of one in
 //! which something was wrong.
 
-use std::path::PathBuf;
+mod player;
+mod walk;
+
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 
+use anyhow::Context;
 use parking_lot::Mutex;
-use weir_simulator::schedule::Schedule;
-use weir_simulator::{clock, invariants, kernel, script_faults, shrink, world};
+use weir_simulator::schedule::{Aim, Schedule};
+use weir_simulator::strike::Strike;
+use weir_simulator::{clock, invariants, kernel, script_faults, world};
 
-/// Attempts to make a schedule shorter.
-const SHRINKING: usize = 150;
+use crate::player::Player;
 
 static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// What the command line says: `--seeds 100 --from 1 --jobs 2 --fault unfenced --show`. Within: `--play SEED
-/// --keep 1,2,3`.
+/// What the command line says: `--seeds 100 --from 1 --jobs 2 --world split --fault unfenced --show`. `--all`
+/// names each seed that fails; `--faults` puts each fault back; `--walk` lets each thing of each scene fail,
+/// or each n-th by `--every n`: `--world miss --strike lost:17 --show` is one. Within: `--play 1 --keep 1,2`.
 struct Arguments(Vec<String>);
 
 impl Arguments {
@@ -32,13 +35,25 @@ impl Arguments {
     fn has(&self, name: &str) -> bool {
         self.0.iter().any(|known| known == name)
     }
+
+    /// The kind of worlds that is named, or that shows the fault which is put back.
+    fn aim(&self) -> anyhow::Result<Aim> {
+        let of_fault = self.value("--fault").and_then(script_faults::named).map(|fault| fault.aim);
+        let Some(name) = self.value("--world") else { return Ok(of_fault.unwrap_or_default()) };
+        Aim::named(name).with_context(|| format!("there are no worlds called {name}"))
+    }
+
+    fn strike(&self) -> anyhow::Result<Option<Strike>> {
+        let Some(text) = self.value("--strike") else { return Ok(None) };
+        Ok(Some(Strike::parse(text).with_context(|| format!("nothing fails by {text}"))?))
+    }
 }
 
 #[allow(clippy::print_stdout, reason = "it is a program that reports")]
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments(std::env::args().skip(1).collect());
     if let Some(seed) = arguments.value("--play") {
-        return Ok(play(seed.parse()?, &arguments));
+        return play(seed.parse()?, &arguments);
     }
     let (from, seeds) = (arguments.number("--from", 1)?, arguments.number("--seeds", 100)?);
     let jobs = arguments.number("--jobs", thread::available_parallelism()?.get() as u64)?;
@@ -48,15 +63,29 @@ fn main() -> anyhow::Result<ExitCode> {
         program: std::env::current_exe()?,
         library: kernel::build(&directory)?,
         fault: arguments.value("--fault").map(str::to_owned),
+        aim: arguments.aim()?,
+        strike: arguments.value("--strike").map(str::to_owned),
     };
+    if arguments.has("--walk") {
+        let is_good = walk::walk(&player, arguments.number("--every", 1)? as usize, jobs);
+        std::fs::remove_dir_all(&directory)?;
+        return Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    if arguments.has("--faults") {
+        player.find_faults(from, seeds, jobs);
+        std::fs::remove_dir_all(&directory)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let found = match arguments.has("--show") {
         true => Some(from),
-        false => player.search(from, seeds, jobs),
+        false => player.search(from, seeds, jobs, arguments.has("--all")),
     };
     match found {
         Some(seed) if arguments.has("--quick") => println!("found by seed {seed}"),
         Some(seed) => player.report(seed, arguments.has("--show")),
-        None => println!("{seeds} worlds from seed {from} on: nothing was wrong"),
+        None => {
+            println!("{seeds} worlds ({}) from seed {from} on: nothing was wrong", player.aim.name())
+        }
     }
     std::fs::remove_dir_all(&directory)?;
     Ok(if found.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -64,7 +93,7 @@ fn main() -> anyhow::Result<ExitCode> {
 
 /// One world, in this process.
 #[allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program that reports")]
-fn play(seed: u64, arguments: &Arguments) -> ExitCode {
+fn play(seed: u64, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     assert!(clock::is_simulated(), "must run below kernel.c");
     std::panic::set_hook(Box::new(|panic| {
         // If it is the world's own, nobody comes to read the list.
@@ -72,13 +101,13 @@ fn play(seed: u64, arguments: &Arguments) -> ExitCode {
         PANICS.lock().push(panic.to_string());
     }));
     let is_shown = arguments.has("--show");
-    let mut schedule = Schedule::new(seed);
+    let mut schedule = Schedule::new(seed, arguments.aim()?, arguments.strike()?);
     if let Some(kept) = arguments.value("--keep") {
         let kept: Vec<usize> = kept.split(',').filter_map(|number| number.parse().ok()).collect();
         schedule.keep(&kept);
     }
     if is_shown {
-        let Schedule { topology, has_redis, kind, events } = &schedule;
+        let Schedule { topology, has_redis, kind, events, .. } = &schedule;
         println!("{topology:?}, Redis: {has_redis}, {kind:?}");
         events.iter().for_each(|event| println!("{event:?}"));
     }
@@ -95,95 +124,7 @@ fn play(seed: u64, arguments: &Arguments) -> ExitCode {
         end.history.remains.iter().for_each(|remains| println!("{remains:?}"));
     }
     violations.iter().for_each(|violation| println!("violation {violation}"));
+    println!("counted {}", end.counted);
     println!("trace {:016x} {}", end.trace, end.history.visits.len());
-    if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// What plays worlds in processes of their own.
-struct Player {
-    program: PathBuf,
-    library: PathBuf,
-    /// A fault to put back.
-    fault: Option<String>,
-}
-
-/// How a world ended.
-struct PlayedSimulation {
-    is_bad: bool,
-    text: String,
-}
-
-impl Player {
-    /// Plays seeds until one fails; says the lowest that did.
-    fn search(&self, from: u64, seeds: u64, jobs: u64) -> Option<u64> {
-        let (next, is_over, failed) = (AtomicU64::new(from), AtomicBool::new(false), Mutex::new(None));
-        thread::scope(|scope| {
-            for _ in 0..jobs {
-                scope.spawn(|| {
-                    while !is_over.load(Relaxed) {
-                        let seed = next.fetch_add(1, Relaxed);
-                        if seed >= from + seeds {
-                            return;
-                        }
-                        if self.play(seed, None, false).is_bad {
-                            is_over.store(true, Relaxed);
-                            let mut failed = failed.lock();
-                            *failed = Some(failed.map_or(seed, |other: u64| other.min(seed)));
-                        }
-                    }
-                });
-            }
-        });
-        failed.into_inner()
-    }
-
-    fn play(&self, seed: u64, kept: Option<&[usize]>, is_shown: bool) -> PlayedSimulation {
-        let mut arguments = vec!["--play".to_owned(), seed.to_string()];
-        if let Some(kept) = kept {
-            let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
-            arguments.extend(["--keep".to_owned(), kept.join(",")]);
-        }
-        if let Some(fault) = &self.fault {
-            arguments.extend(["--fault".to_owned(), fault.clone()]);
-        }
-        if is_shown {
-            arguments.push("--show".to_owned());
-        }
-        match kernel::run(&self.program, &self.library, seed, &arguments) {
-            Ok(output) => {
-                let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-                text.push_str(&String::from_utf8_lossy(&output.stderr));
-                if !output.status.success() && violation(&text).is_none() {
-                    text.push_str(&format!(
-                        "violation the world did not come to its end: {}\n",
-                        output.status
-                    ));
-                }
-                PlayedSimulation { is_bad: !output.status.success(), text }
-            }
-            Err(error) => PlayedSimulation { is_bad: true, text: error.to_string() },
-        }
-    }
-
-    /// Shows a seed, and if it fails, the shortest schedule that fails likewise.
-    #[allow(clippy::print_stdout, reason = "it is a program that reports")]
-    fn report(&self, seed: u64, is_shown: bool) {
-        let PlayedSimulation { text, .. } = self.play(seed, None, is_shown);
-        println!("SEED={seed}:\n{text}");
-        let events = text.lines().find_map(|line| line.strip_prefix("events ")?.parse().ok());
-        let (Some(violation), Some(events)) = (violation(&text), events) else { return };
-        let fails = |kept: &[usize]| {
-            let played = self.play(seed, Some(kept), false);
-            self::violation(&played.text).as_ref() == Some(&violation)
-        };
-        let fewest = shrink::shrink(events, SHRINKING, fails);
-        println!("the shortest schedule that was found, of {} events:", fewest.len());
-        println!("{}", self.play(seed, Some(&fewest), true).text);
-    }
-}
-
-/// The kind of the first violation, without its details.
-fn violation(text: &str) -> Option<String> {
-    let line = text.lines().find(|line| line.starts_with("violation"))?;
-    Some(line.split(':').next().unwrap_or_default().to_owned())
+    Ok(if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -11,12 +11,16 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::strike::MessageLoss;
 
 /// Pieces on their way in one direction of a connection: then whoever sends has to wait.
 const ON_THE_WAY: usize = 64;
 const PIECE: usize = 16 * 1024;
+/// How late a piece is that is late.
+const LATE: Duration = Duration::from_secs(3);
 
 /// How a machine reaches a service at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,12 +42,49 @@ pub type Ends = (Ipv4Addr, SocketAddrV4);
 #[derive(Clone, Default)]
 pub struct Network {
     links: Arc<Mutex<BTreeMap<Ends, watch::Sender<LinkState>>>>,
+    toll: Arc<Mutex<Toll>>,
+}
+
+/// Counts pieces, to let one of them fail.
+#[derive(Default)]
+struct Toll {
+    awaited: Option<(MessageLoss, u64)>,
+    pieces: u64,
+    /// The service that the one that failed came from, or was for.
+    struck: Option<SocketAddr>,
 }
 
 impl Network {
     /// Changes a link.
     pub fn change(&self, ends: Ends, change: impl FnOnce(&mut LinkState)) {
         self.link(ends).send_modify(change);
+    }
+
+    /// The n-th piece from now on is to fail; `None`: none.
+    pub fn await_piece(&self, awaited: Option<(MessageLoss, u64)>) {
+        self.toll.lock().awaited = awaited;
+    }
+
+    /// The pieces that were counted while one was awaited.
+    pub fn pieces(&self) -> u64 {
+        self.toll.lock().pieces
+    }
+
+    /// The service that the piece that failed came from, or was for.
+    pub fn struck(&self) -> Option<SocketAddr> {
+        self.toll.lock().struck
+    }
+
+    /// What is to become of a piece on its way to or from a service.
+    fn loss(&self, service: SocketAddr) -> Option<MessageLoss> {
+        let mut toll = self.toll.lock();
+        let (loss, number) = toll.awaited?;
+        toll.pieces += 1;
+        if toll.pieces != number {
+            return None;
+        }
+        toll.struck = Some(service);
+        Some(loss)
     }
 
     /// All links are as they were at the start; connections last.
@@ -65,13 +106,14 @@ impl Network {
         loop {
             let Ok((stream, peer)) = listener.accept().await else { continue };
             let IpAddr::V4(from) = peer.ip() else { continue };
-            tokio::spawn(connection(stream, to.into(), self.link((from, public))));
+            tokio::spawn(connection(stream, to.into(), self.link((from, public)), self.clone()));
         }
     }
 }
 
 /// One connection to its end.
-async fn connection(near: TcpStream, to: SocketAddr, link: watch::Sender<LinkState>) {
+async fn connection(near: TcpStream, to: SocketAddr, link: watch::Sender<LinkState>, network: Network) {
+    let (network, torn) = (&network, &Notify::new());
     let connections = link.borrow().connections;
     let mut lost = link.subscribe();
     let carried = async {
@@ -80,14 +122,35 @@ async fn connection(near: TcpStream, to: SocketAddr, link: watch::Sender<LinkSta
         let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
         // A connection whose one direction has ended may go on in the other.
         tokio::join!(
-            direction(near_in, far_out, link.subscribe(), |state| state.cut_there),
-            direction(far_in, near_out, link.subscribe(), |state| state.cut_back),
+            direction(
+                near_in,
+                far_out,
+                link.subscribe(),
+                Way { is_cut: |state| state.cut_there, network, service: to, torn }
+            ),
+            direction(
+                far_in,
+                near_out,
+                link.subscribe(),
+                Way { is_cut: |state| state.cut_back, network, service: to, torn }
+            ),
         );
     };
     tokio::select! {
         () = carried => {}
         () = wait(&mut lost, |state| state.connections != connections) => {}
+        () = torn.notified() => {}
     }
+}
+
+/// What befalls one direction of a connection.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    is_cut: fn(&LinkState) -> bool,
+    network: &'a Network,
+    service: SocketAddr,
+    /// The connection is lost.
+    torn: &'a Notify,
 }
 
 async fn wait(link: &mut watch::Receiver<LinkState>, until: impl Fn(&LinkState) -> bool) {
@@ -95,14 +158,9 @@ async fn wait(link: &mut watch::Receiver<LinkState>, until: impl Fn(&LinkState) 
     let _ = link.wait_for(|state| until(state)).await;
 }
 
-async fn direction(
-    from: OwnedReadHalf,
-    to: OwnedWriteHalf,
-    link: watch::Receiver<LinkState>,
-    is_cut: fn(&LinkState) -> bool,
-) {
+async fn direction(from: OwnedReadHalf, to: OwnedWriteHalf, link: watch::Receiver<LinkState>, way: Way<'_>) {
     let (sent, arriving) = mpsc::channel(ON_THE_WAY);
-    tokio::join!(send(from, sent, link.clone()), deliver(to, arriving, link, is_cut));
+    tokio::join!(send(from, sent, link.clone()), deliver(to, arriving, link, way));
 }
 
 async fn send(
@@ -125,12 +183,23 @@ async fn deliver(
     mut to: OwnedWriteHalf,
     mut arriving: mpsc::Receiver<(Instant, Bytes)>,
     mut link: watch::Receiver<LinkState>,
-    is_cut: fn(&LinkState) -> bool,
+    way: Way<'_>,
 ) {
-    while let Some((at, piece)) = arriving.recv().await {
+    while let Some((at, mut piece)) = arriving.recv().await {
         sleep_until(at).await;
-        wait(&mut link, |state| !is_cut(state)).await;
-        if piece.is_empty() || to.write_all(&piece).await.is_err() {
+        wait(&mut link, |state| !(way.is_cut)(state)).await;
+        let loss = if piece.is_empty() { None } else { way.network.loss(way.service) };
+        match loss {
+            None => {}
+            Some(MessageLoss::Late) => sleep(LATE).await,
+            Some(MessageLoss::Lost) => piece.clear(),
+            Some(MessageLoss::Torn) => piece.truncate(piece.len() / 2),
+        }
+        let is_over = piece.is_empty() || to.write_all(&piece).await.is_err();
+        if matches!(loss, Some(MessageLoss::Lost | MessageLoss::Torn)) {
+            way.torn.notify_one();
+        }
+        if is_over {
             return;
         }
     }

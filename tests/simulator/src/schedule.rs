@@ -3,13 +3,23 @@
 
 use std::time::Duration;
 
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 
 use crate::services::{Service, Topology};
+use crate::strike::Strike;
+
+pub use scene::Scene;
+
+mod aimed;
+mod mixed;
+mod scene;
 
 /// How long visitors come.
 pub const LENGTH: Duration = Duration::from_secs(16);
+
+/// How long a page takes to make, if the application is well.
+pub const TAKES: Duration = Duration::from_millis(40);
 
 /// The world of a seed.
 #[derive(Clone, Debug)]
@@ -17,6 +27,11 @@ pub struct Schedule {
     pub topology: Topology,
     pub has_redis: bool,
     pub kind: Kind,
+    pub aim: Aim,
+    /// How long a page takes to make, if the application is well.
+    pub takes: Duration,
+    /// What fails in a scene.
+    pub strike: Option<Strike>,
     /// In the order of their times.
     pub events: Vec<Event>,
 }
@@ -30,6 +45,49 @@ pub enum Kind {
     SingleFaults,
     /// Anything at any time.
     Storm,
+}
+
+/// What a world is made to show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Aim {
+    /// Something of everything.
+    #[default]
+    Mixed,
+    /// Two edges, each of which knows another node, are asked for the same pages at one moment.
+    Split,
+    /// Likewise, and nothing is late.
+    Prompt,
+    /// Likewise, and a page takes longer to make than a lease lasts unless it is renewed.
+    Slow,
+    /// A node stands still in the middle of a page, and goes on when another has made it.
+    Frozen,
+    /// Redis's time of day is set, and set back while nodes are dead.
+    Clock,
+    /// A scene in which one thing fails.
+    Scene(Scene),
+}
+
+impl Aim {
+    /// Those that are drawn from seeds.
+    pub const DRAWN: [Self; 6] =
+        [Self::Mixed, Self::Split, Self::Prompt, Self::Slow, Self::Frozen, Self::Clock];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mixed => "mixed",
+            Self::Split => "split",
+            Self::Prompt => "prompt",
+            Self::Slow => "slow",
+            Self::Frozen => "frozen",
+            Self::Clock => "clock",
+            Self::Scene(scene) => scene.name(),
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        let scenes = Scene::ALL.into_iter().map(Self::Scene);
+        Self::DRAWN.into_iter().chain(scenes).find(|aim| aim.name() == name)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +108,20 @@ pub enum Act {
     /// The page changes, and is purged at once.
     Purge {
         edge: u8,
+        path: String,
+    },
+    /// A request with a body.
+    Upload {
+        edge: u8,
+        path: String,
+    },
+    /// A page over HTTP/2.
+    Stream {
+        edge: u8,
+        path: String,
+    },
+    /// The page changes, and nobody is told.
+    Change {
         path: String,
     },
     /// Bytes of a link are late from now on.
@@ -84,6 +156,10 @@ pub enum Fault {
     Kill(Service),
     /// A service is told to stop, has the time to do it, and comes back.
     Stop(Service),
+    /// One of many things fails in a scene.
+    Strike(Strike),
+    /// A machine stands still, and goes on where it stood.
+    Freeze(Service),
     /// Redis's copy takes over, a second behind.
     FailOver,
     /// Redis comes back empty.
@@ -99,6 +175,17 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether nothing but a node, or what it shares with others, is out of order.
+    pub fn is_of_nodes_alone(&self) -> bool {
+        match self {
+            Self::Cut { to, .. } | Self::Lose { to, .. } => matches!(to, Service::Node(_) | Service::Redis),
+            Self::Kill(of) | Self::Stop(of) | Self::Freeze(of) => {
+                matches!(of, Service::Node(_) | Service::Redis)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the application itself is out of order.
     pub fn is_the_applications(&self) -> bool {
         matches!(
@@ -107,28 +194,19 @@ impl Fault {
                 | Self::ApplicationBreaks
                 | Self::ApplicationSlow(_)
                 | Self::Kill(Service::Application)
+                | Self::Freeze(Service::Application)
         )
     }
 }
 
 impl Schedule {
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, aim: Aim, strike: Option<Strike>) -> Self {
         let mut chance = StdRng::seed_from_u64(seed);
-        let topology = Topology {
-            edges: chance.random_range(1..=2),
-            nodes: chance.random_range(1..=2),
-            adapters: chance.random_range(1..=2),
+        let mut schedule = match aim {
+            Aim::Mixed => Self::mixed(&mut chance),
+            Aim::Scene(scene) => Self::scene(scene, strike),
+            aim => Self::aimed(aim, &mut chance),
         };
-        let has_redis = topology.nodes > 1 || chance.random_bool(0.5);
-        let kind = match chance.random_range(0..4) {
-            0 => Kind::Calm,
-            1 | 2 => Kind::SingleFaults,
-            _ => Kind::Storm,
-        };
-        let mut schedule = Self { topology, has_redis, kind, events: Vec::new() };
-        schedule.add_delays(&mut chance);
-        schedule.add_visits(&mut chance);
-        schedule.add_faults(&mut chance);
         schedule.events.sort_by_key(|event| event.at);
         schedule
     }
@@ -142,88 +220,12 @@ impl Schedule {
         });
     }
 
-    fn add_delays(&mut self, chance: &mut StdRng) {
-        for (from, to) in self.links() {
-            let ms = |most: u64, chance: &mut StdRng| Duration::from_millis(chance.random_range(0..=most));
-            let (delay, jitter) = match chance.random_range(0..4) {
-                0 => continue,
-                1 | 2 => (ms(3, chance), ms(5, chance)),
-                // Redis has 50 ms for an answer, both ways and a connection.
-                _ if to == Service::Redis => (ms(5, chance), ms(10, chance)),
-                _ => (ms(15, chance), ms(40, chance)),
-            };
-            self.add(Duration::ZERO, Act::Delay { from, to, delay, jitter });
-        }
-    }
-
-    /// Pages are few, so that visitors meet; they come in bursts.
-    fn add_visits(&mut self, chance: &mut StdRng) {
-        let pages = ["/p/1", "/p/2", "/p/big", "/lang/1"];
-        for _ in 0..chance.random_range(6..=14) {
-            let start = Duration::from_millis(chance.random_range(2_500..LENGTH.as_millis() as u64));
-            let path = pages[chance.random_range(0..pages.len())];
-            for _ in 0..chance.random_range(1..=8) {
-                let at = start + Duration::from_micros(chance.random_range(0..400_000));
-                let edge = chance.random_range(0..self.topology.edges);
-                let language = if chance.random_bool(0.5) { "en" } else { "de" };
-                let is_known = chance.random_bool(0.2);
-                let visitor =
-                    if is_known { format!("v{}", chance.random_range(0..3)) } else { String::new() };
-                let path = if is_known && chance.random_bool(0.5) { "/me/1" } else { path };
-                self.add(at, Act::Get { edge, path: path.to_owned(), visitor, language });
-            }
-            if chance.random_bool(0.6) {
-                let at = start + Duration::from_micros(chance.random_range(0..500_000));
-                let edge = chance.random_range(0..self.topology.edges);
-                self.add(at, Act::Purge { edge, path: path.to_owned() });
-            }
-        }
-    }
-
-    fn add_faults(&mut self, chance: &mut StdRng) {
-        let mut at = Duration::from_millis(chance.random_range(3_500..6_000));
-        while self.kind != Kind::Calm && at < LENGTH {
-            let lasts = Duration::from_millis(chance.random_range(50..4_000));
-            let fault = self.fault(chance);
-            self.add(at, Act::Break { fault, lasts });
-            at += match self.kind {
-                Kind::Storm => Duration::from_millis(chance.random_range(0..3_000)),
-                _ => lasts + Duration::from_millis(chance.random_range(7_000..9_000)),
-            };
-        }
-    }
-
-    fn fault(&self, chance: &mut StdRng) -> Fault {
-        let links = self.links();
-        let (from, to) = links[chance.random_range(0..links.len())];
-        let services = self.services();
-        let service = services[chance.random_range(0..services.len())];
-        match chance.random_range(0..16) {
-            0..4 => {
-                let (there, back) = [(true, true), (true, false), (false, true)][chance.random_range(0..3)];
-                Fault::Cut { from, to, there, back }
-            }
-            4..6 => Fault::Lose { from, to },
-            6..10 => Fault::Kill(service),
-            10 if !matches!(service, Service::Redis | Service::Application) => Fault::Stop(service),
-            11 if self.has_redis => Fault::FailOver,
-            12 if self.has_redis => Fault::Empty,
-            13 => {
-                let by = [-3_600, -5, 5, 3_600][chance.random_range(0..4)];
-                Fault::Clock { of: service, by }
-            }
-            14 if chance.random_bool(0.5) => Fault::ApplicationFails,
-            14 => Fault::ApplicationBreaks,
-            _ => Fault::ApplicationSlow(Duration::from_millis(chance.random_range(100..3_000))),
-        }
-    }
-
     fn add(&mut self, at: Duration, act: Act) {
         self.events.push(Event { at, act });
     }
 
     pub fn services(&self) -> Vec<Service> {
-        let Topology { edges, nodes, adapters } = self.topology;
+        let Topology { edges, nodes, adapters, .. } = self.topology;
         let ours = (0..edges).map(Service::Edge);
         let ours = ours.chain((0..nodes).map(Service::Node)).chain((0..adapters).map(Service::Adapter));
         ours.chain(self.has_redis.then_some(Service::Redis)).chain([Service::Application]).collect()

@@ -8,12 +8,16 @@ use process::listen;
 use process::shutdown::Shutdown;
 use serde::de::DeserializeOwned;
 
+use crate::strike::Strike;
+
 /// How many of each there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Topology {
     pub edges: u8,
     pub nodes: u8,
     pub adapters: u8,
+    /// Each edge knows one node alone, so that edges do not agree on who has a page.
+    pub is_split: bool,
 }
 
 /// A service, by its kind and number.
@@ -75,42 +79,55 @@ pub const TTL: u64 = 2;
 pub const STALE_WHILE_REVALIDATE: u64 = 2;
 pub const STALE_IF_ERROR: u64 = 30;
 
-fn edge_settings(topology: Topology, number: u8) -> String {
+/// The line of a service's settings that leaves room for little.
+fn scarce(strike: Option<Strike>, service: Service) -> String {
+    strike.and_then(|strike| strike.setting(service)).unwrap_or_default()
+}
+
+fn edge_settings(topology: Topology, number: u8, strike: Option<Strike>) -> String {
     let service = Service::Edge(number);
     let urls = |services: Vec<Service>| {
         let urls = services.into_iter().map(|service| format!("\"http://{}\"", service.public()));
         urls.collect::<Vec<_>>().join(", ")
     };
-    let nodes = urls((0..topology.nodes).map(Service::Node).collect());
+    let knows = |node: &u8| !topology.is_split || *node == number % topology.nodes;
+    let nodes = urls((0..topology.nodes).filter(knows).map(Service::Node).collect());
     let adapters = urls((0..topology.adapters).map(Service::Adapter).collect());
     format!(
         "listen = [\"{}\"]\nadmin = \"off\"\nname = \"{}\"\naccess_log = \"off\"\nerror_log_level = \"warn\"
          purge_allow = [\"127.0.0.0/8\"]\npeers = {{ cache_node = [{nodes}], wsgi_adapter = [{adapters}] }}
-         timeouts = {{ application = \"10s\" }}
+         timeouts = {{ application = \"10s\" }}\n{}
          [[site]]\nserver_name = [\"site\"]\npool = \"app\"
          [[site.location]]\nmatch = \"/\"\npool = \"app\"
          [site.location.cache]\nttl = \"{TTL}s\"\nstale_while_revalidate = \"{STALE_WHILE_REVALIDATE}s\"
          stale_if_error = \"{STALE_IF_ERROR}s\"",
         service.address(),
         service.name(),
+        scarce(strike, service),
     )
 }
 
-fn node_settings(number: u8, has_redis: bool) -> String {
+fn node_settings(number: u8, has_redis: bool, strike: Option<Strike>) -> String {
     let service = Service::Node(number);
     let redis = match has_redis {
         true => format!("redis = {{ url = \"redis://{}\" }}", Service::Redis.public()),
         false => String::new(),
     };
-    format!("listen = \"{}\"\nadmin = \"off\"\nname = \"{}\"\n{redis}\n", service.address(), service.name())
+    let line = scarce(strike, service);
+    format!(
+        "listen = \"{}\"\nadmin = \"off\"\nname = \"{}\"\n{redis}\n{line}\n",
+        service.address(),
+        service.name()
+    )
 }
 
-fn adapter_settings(number: u8) -> String {
+fn adapter_settings(number: u8, strike: Option<Strike>) -> String {
     format!(
         "listen = \"{}\"\nadmin = \"off\"
-         [[pool]]\nname = \"app\"\nservers = [\"http://{}\"]\nconnect_timeout = \"2s\"\n",
+         [[pool]]\nname = \"app\"\nservers = [\"http://{}\"]\nconnect_timeout = \"2s\"\n{}\n",
         Service::Adapter(number).address(),
-        Service::Application.public()
+        Service::Application.public(),
+        scarce(strike, Service::Adapter(number)),
     )
 }
 
@@ -119,8 +136,13 @@ fn read<T: DeserializeOwned>(text: &str) -> anyhow::Result<T> {
 }
 
 /// Runs an edge until `shutdown` begins.
-pub async fn edge(topology: Topology, number: u8, shutdown: Shutdown) -> anyhow::Result<()> {
-    let config: edge::Config = read(&edge_settings(topology, number))?;
+pub async fn edge(
+    topology: Topology,
+    number: u8,
+    strike: Option<Strike>,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let config: edge::Config = read(&edge_settings(topology, number, strike))?;
     let listeners = Listeners::bind(&config)?;
     let Some(peers) = &config.peers else { anyhow::bail!("no peers") };
     let peers = Peers::connect(peers)?;
@@ -128,16 +150,21 @@ pub async fn edge(topology: Topology, number: u8, shutdown: Shutdown) -> anyhow:
     Ok(())
 }
 
-pub async fn node(number: u8, has_redis: bool, shutdown: Shutdown) -> anyhow::Result<()> {
-    let config: cache_node::Config = read(&node_settings(number, has_redis))?;
+pub async fn node(
+    number: u8,
+    has_redis: bool,
+    strike: Option<Strike>,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let config: cache_node::Config = read(&node_settings(number, has_redis, strike))?;
     let listener = listen::tokio(&config.listen, "cache_node.listen")?;
     let handle = cache_node::open(&config, cache_node::Metrics::default(), &shutdown)?;
     cache_node::run(handle, config, listener, Readiness::default(), shutdown).await?;
     Ok(())
 }
 
-pub async fn adapter(number: u8, shutdown: Shutdown) -> anyhow::Result<()> {
-    let config: wsgi_adapter::Config = read(&adapter_settings(number))?;
+pub async fn adapter(number: u8, strike: Option<Strike>, shutdown: Shutdown) -> anyhow::Result<()> {
+    let config: wsgi_adapter::Config = read(&adapter_settings(number, strike))?;
     let listener = listen::tokio(&config.listen, "wsgi_adapter.listen")?;
     let pools = wsgi_adapter::Pools::open(&config)?;
     wsgi_adapter::run(pools, None, listener, shutdown).await?;

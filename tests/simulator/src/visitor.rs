@@ -1,5 +1,7 @@
 //! A visitor: one request on a connection of its own, and what came of it.
 
+mod http2;
+
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ pub struct Question {
     /// The session; empty: none.
     pub visitor: String,
     pub language: &'static str,
+    pub is_http2: bool,
+    pub body: &'static [u8],
 }
 
 /// How a request ended.
@@ -36,7 +40,10 @@ pub enum Outcome {
 }
 
 pub async fn ask(question: &Question) -> Outcome {
-    match timeout(PATIENCE, exchange(question)).await {
+    let exchanged = timeout(PATIENCE, async {
+        if question.is_http2 { http2::exchange(question).await } else { exchange(question).await }
+    });
+    match exchanged.await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => Outcome::Broken(error.kind().to_string()),
         Err(_) => Outcome::Hung,
@@ -44,13 +51,15 @@ pub async fn ask(question: &Question) -> Outcome {
 }
 
 async fn exchange(question: &Question) -> std::io::Result<Outcome> {
-    let Question { method, edge, path, visitor, language } = question;
+    let Question { method, edge, path, visitor, language, body, .. } = question;
     let mut stream = TcpStream::connect(edge).await?;
     let cookie = if visitor.is_empty() { String::new() } else { format!("Cookie: sessionid={visitor}\r\n") };
+    let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: site\r\nConnection: close\r\n{cookie}Accept-Language: {language}\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: site\r\nConnection: close\r\n{cookie}{length}Accept-Language: {language}\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body).await?;
     let mut reply = Vec::new();
     let read = stream.read_to_end(&mut reply).await;
     let end = reply.windows(4).position(|window| window == b"\r\n\r\n");

@@ -13,7 +13,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::net::TcpListener;
 
-use crate::application::{Application, Mood, Page};
+use crate::application::{Application, Mood, Page, UPLOAD};
 use crate::clock;
 use crate::history::{FaultRecord, History, PurgeRecord, Remains, Reply, Visit};
 use crate::hosts::{self, Host};
@@ -22,10 +22,9 @@ use crate::redis::RedisTwin;
 use crate::schedule::{Act, Event, Fault, LENGTH, Schedule};
 use crate::script_faults::ScriptFault;
 use crate::services::{self, Service};
+use crate::strike::Strike;
 use crate::visitor::{self, Outcome, PATIENCE, Question};
 
-/// How long a page takes to make, if the application is well.
-const TAKES: Duration = Duration::from_millis(40);
 /// Between the last fault's mending and the visits that must go well.
 const RECOVERY: Duration = Duration::from_secs(10);
 /// All that is idle has been closed by then.
@@ -40,6 +39,8 @@ pub struct End {
     pub history: History,
     /// A hash of all that happened and when: one world has one.
     pub trace: u64,
+    /// The pieces, or sockets, of which one might have failed.
+    pub counted: u64,
 }
 
 struct Simulation {
@@ -62,10 +63,13 @@ struct Simulation {
 pub fn play(schedule: Schedule, seed: u64, fault: Option<ScriptFault>) -> End {
     let mut world = Simulation::new(schedule, seed, fault);
     world.run();
-    let Simulation { history, application, trace, .. } = world;
+    let Simulation { history, application, trace, network, .. } = world;
+    let counted = network.pieces().max(clock::sockets());
     let mut history = std::mem::take(&mut *history.lock());
+    let struck = network.struck();
+    history.has_struck_application = struck == Some(Service::Application.address().into());
     history.calls = application.with(|memory| std::mem::take(&mut memory.calls));
-    End { history, trace: trace.finish() }
+    End { history, trace: trace.finish(), counted }
 }
 
 impl Simulation {
@@ -87,7 +91,11 @@ impl Simulation {
             broken: Vec::new(),
             schedule,
         };
-        world.application.with(|memory| memory.takes = TAKES);
+        world.application.with(|memory| memory.takes = world.schedule.takes);
+        if let Some(strike @ Strike::Limit(..)) = world.schedule.strike {
+            let (began, ended) = (Duration::ZERO, Duration::MAX - RECOVERY);
+            world.history.lock().faults.push(FaultRecord { fault: Fault::Strike(strike), began, ended });
+        }
         for service in world.schedule.services() {
             if !matches!(service, Service::Edge(_)) {
                 world.hosts[0].spawn(world.network.clone().carry(service.public(), service.address()));
@@ -164,7 +172,19 @@ impl Simulation {
     fn act(&mut self, event: Event) {
         match event.act {
             Act::Get { edge, path, visitor, language } => self.get(edge, path, visitor, language),
+            Act::Upload { edge, path } => {
+                let question = Question { method: "POST", body: &UPLOAD, ..question(edge, &path) };
+                self.visit(edge, question);
+            }
+            Act::Stream { edge, path } => {
+                let visitor = if path.starts_with("/me/") { "last" } else { "" }.to_owned();
+                let question = Question { visitor, is_http2: true, ..question(edge, &path) };
+                self.visit(edge, question);
+            }
             Act::Purge { edge, path } => self.purge(edge, path),
+            Act::Change { path } => {
+                self.application.change(&path);
+            }
             Act::Delay { from, to, delay, jitter } => {
                 self.network.change((from.machine(), to.public()), |link| {
                     (link.delay, link.jitter) = (delay, jitter);
@@ -176,19 +196,17 @@ impl Simulation {
     }
 
     fn get(&mut self, edge: u8, path: String, visitor: String, language: &'static str) {
-        let question = Question {
-            method: "GET",
-            edge: Service::Edge(edge).address(),
-            path: path.clone(),
-            visitor: visitor.clone(),
-            language,
-        };
+        self.visit(edge, Question { visitor, language, ..question(edge, &path) });
+    }
+
+    fn visit(&mut self, edge: u8, question: Question) {
         let history = self.history.clone();
         history.lock().waiting += 1;
         self.hosts[1].spawn(async move {
             let began = clock::now();
             let (reply, cache_status) = judged(visitor::ask(&question).await);
             let ended = clock::now();
+            let Question { path, visitor, language, .. } = question;
             let visit = Visit { edge, path, visitor, language, began, ended, reply, cache_status };
             let mut history = history.lock();
             history.visits.push(visit);
@@ -198,13 +216,7 @@ impl Simulation {
 
     fn purge(&mut self, edge: u8, path: String) {
         let version = self.application.change(&path);
-        let question = Question {
-            method: "PURGE",
-            edge: Service::Edge(edge).address(),
-            path: path.clone(),
-            visitor: String::new(),
-            language: "en",
-        };
+        let question = Question { method: "PURGE", ..question(edge, &path) };
         let history = self.history.clone();
         history.lock().waiting += 1;
         self.hosts[1].spawn(async move {
@@ -237,6 +249,8 @@ impl Simulation {
                 }
                 self.host(*service).touch();
             }
+            Fault::Strike(strike) => self.strike(Some(*strike)),
+            Fault::Freeze(service) => self.host(*service).is_frozen = true,
             Fault::FailOver => self.redis.fail_over(),
             Fault::Empty => self.redis.empty(),
             Fault::Clock { of, by } => self.host(*of).ahead = *by,
@@ -270,14 +284,34 @@ impl Simulation {
                     self.kill(service);
                     self.begin(service);
                 }
+                Fault::Strike(_) => self.strike(None),
+                Fault::Freeze(service) => {
+                    self.host(service).is_frozen = false;
+                    self.host(service).touch();
+                }
                 Fault::Clock { of, .. } => self.host(of).ahead = 0,
                 Fault::ApplicationFails | Fault::ApplicationBreaks => {
                     self.application.with(|memory| memory.mood = Mood::Well);
                 }
-                Fault::ApplicationSlow(_) => self.application.with(|memory| memory.takes = TAKES),
+                Fault::ApplicationSlow(_) => {
+                    let takes = self.schedule.takes;
+                    self.application.with(|memory| memory.takes = takes);
+                }
                 Fault::Lose { .. } | Fault::FailOver | Fault::Empty => {}
             }
         }
+    }
+
+    /// Lets something fail from now on, or nothing any more.
+    fn strike(&mut self, strike: Option<Strike>) {
+        self.network.await_piece(match strike {
+            Some(Strike::Message(loss, number)) => Some((loss, number)),
+            _ => None,
+        });
+        clock::refuse_socket(match strike {
+            Some(Strike::Descriptor(number)) => number,
+            _ => 0,
+        });
     }
 
     fn host(&mut self, service: Service) -> &mut Host {
@@ -293,7 +327,7 @@ impl Simulation {
     fn begin(&mut self, service: Service) {
         let shutdown = Shutdown::new();
         self.shutdowns.insert(service, shutdown.clone());
-        let (topology, has_redis) = (self.schedule.topology, self.schedule.has_redis);
+        let Schedule { topology, has_redis, strike, .. } = self.schedule;
         let (redis, application) = (self.redis.clone(), self.application.clone());
         let (history, draining) = (self.history.clone(), shutdown.clone());
         let host = self.host(service);
@@ -302,9 +336,9 @@ impl Simulation {
         }
         host.spawn(async move {
             let ended = match service {
-                Service::Edge(n) => services::edge(topology, n, shutdown).await,
-                Service::Node(n) => services::node(n, has_redis, shutdown).await,
-                Service::Adapter(n) => services::adapter(n, shutdown).await,
+                Service::Edge(n) => services::edge(topology, n, strike, shutdown).await,
+                Service::Node(n) => services::node(n, has_redis, strike, shutdown).await,
+                Service::Adapter(n) => services::adapter(n, strike, shutdown).await,
                 Service::Redis => listen(service, |listener| redis.serve(listener)).await,
                 Service::Application => listen(service, |listener| application.serve(listener)).await,
             };
@@ -312,6 +346,19 @@ impl Simulation {
                 history.lock().ended.push(format!("{}: {ended:?}", service.name()));
             }
         });
+    }
+}
+
+/// A page over HTTP/1 by nobody in particular.
+fn question(edge: u8, path: &str) -> Question {
+    Question {
+        method: "GET",
+        edge: Service::Edge(edge).address(),
+        path: path.to_owned(),
+        visitor: String::new(),
+        language: "en",
+        is_http2: false,
+        body: &[],
     }
 }
 

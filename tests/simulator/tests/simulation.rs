@@ -1,5 +1,5 @@
-//! The first seeds, and that a seed is one world. `WEIR_WORLDS=1000` plays as many; `make simulate` plays
-//! more.
+//! The first seeds, that a seed is one world, and that faults are found. `WEIR_WORLDS=1000` plays as many
+//! worlds of all kinds of events; `make simulate` plays more.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that panics has failed
 
@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use weir_simulator::kernel;
+use weir_simulator::schedule::Aim;
+use weir_simulator::script_faults::FAULTS;
 
 /// Each takes about two seconds of an unoptimised build.
-const WORLDS: u64 = 12;
+const WORLDS: u64 = 8;
 
 fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_weir-simulator"))
@@ -38,10 +40,38 @@ fn a_seed_is_one_world() {
     }
 }
 
+/// What the program says, and whether it found nothing wrong.
+fn run(arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(program()).args(arguments).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.success(), text + &String::from_utf8_lossy(&output.stderr))
+}
+
 #[test]
 fn nothing_is_wrong_in_the_worlds_of_the_first_seeds() {
     let worlds = std::env::var("WEIR_WORLDS").unwrap_or_else(|_| WORLDS.to_string());
-    let output = Command::new(program()).args(["--seeds", &worlds]).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let (is_good, text) = run(&["--seeds", &worlds]);
+    assert!(is_good, "{text}");
+}
+
+#[test]
+fn nothing_is_wrong_in_worlds_that_aim_at_something() {
+    for aim in Aim::DRAWN.into_iter().filter(|aim| *aim != Aim::Mixed) {
+        let (is_good, text) = run(&["--world", aim.name(), "--seeds", "3"]);
+        assert!(is_good, "{text}");
+    }
+}
+
+#[test]
+fn a_fault_that_is_put_back_is_found() {
+    for fault in FAULTS.iter().filter(|fault| fault.aim != Aim::Mixed) {
+        let (is_good, text) = run(&["--fault", fault.name, "--seeds", "5", "--quick"]);
+        assert!(!is_good && text.starts_with("found by seed "), "{}: {text}", fault.name);
+    }
+}
+
+#[test]
+fn one_thing_of_sixty_fails_in_each_scene() {
+    let (is_good, text) = run(&["--walk", "--every", "60"]);
+    assert!(is_good && text.contains("http2, ") && text.contains(" things failed, 0 wrong"), "{text}");
 }
