@@ -15,7 +15,7 @@ use tokio::sync::mpsc::Receiver;
 use weir_proto::transport;
 use wsgi_adapter::Pools;
 
-use crate::cli::{FileArgs, RunArgs};
+use crate::cli::{HealthcheckArgs, RunArgs};
 use crate::settings::{self, ServiceSettings};
 
 pub(crate) fn from_file(args: &RunArgs) -> anyhow::Result<ExitCode> {
@@ -26,8 +26,12 @@ pub(crate) fn from_file(args: &RunArgs) -> anyhow::Result<ExitCode> {
     run(loaded, Box::new(again), watched, None)
 }
 
-pub(crate) fn healthcheck(args: &FileArgs) -> anyhow::Result<ExitCode> {
-    match settings::load(&directory::enter(&args.config)) {
+pub(crate) fn healthcheck(args: &HealthcheckArgs) -> anyhow::Result<ExitCode> {
+    if let Some(admin) = &args.admin {
+        edge::healthcheck(admin)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    match settings::load(&directory::enter(&args.file.config)) {
         Ok(loaded) => {
             edge::healthcheck(&loaded.edge.admin)?;
             Ok(ExitCode::SUCCESS)

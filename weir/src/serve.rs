@@ -3,6 +3,7 @@
 mod answers;
 mod application;
 mod changes;
+mod environment;
 mod https;
 pub(crate) mod parse;
 pub(crate) mod python;
@@ -25,6 +26,7 @@ use crate::private_directory::PrivateDirectory;
 use crate::run::{self, Companion};
 use crate::settings::{self, ServiceSettings};
 use application::Application;
+use environment::Environment;
 use server::Server;
 
 pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
@@ -44,7 +46,8 @@ pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let again = move || settings::load(&file).map_err(|mistakes| mistakes.to_string());
     let Some(name) = &args.application else { return run::run(loaded, Box::new(again), None, None) };
     let python = python::find(args.server.python.as_deref())?;
-    let mut found = python::probe(&python, name)?;
+    let mut environment = Environment { file: args.server.env_file.clone(), told: Vec::new() };
+    let mut found = python::probe(&python, name, &environment)?;
     found.host = args.server.host.clone().or(found.host);
     let server = Server::choose(&args.server, python, found)?;
     let values_key = match loaded.edge.values_key_file.clone() {
@@ -55,11 +58,11 @@ pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     pointer.point(&mut loaded)?;
     eprintln!("weir: {}", server.told());
     // What the application's part of Weir must know.
-    let told = vec![
+    environment.told = vec![
         ("WEIR_ADMIN", loaded.edge.admin.clone().into()),
         ("WEIR_VALUES_KEY_FILE", std::path::absolute(values_key)?.into()),
     ];
-    let (application, renewed) = Application::start(server, directory, told, args.server.reload)?;
+    let (application, renewed) = Application::start(server, directory, environment, args.server.reload)?;
     // The application goes on until weir has drained; then it is dropped.
     let again = move || {
         let mut loaded = again()?;

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+use super::environment::Environment;
+
 const PROBE: &str = include_str!("probe.py");
 /// How long the application may take to be imported.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -62,13 +64,15 @@ pub(crate) fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
 }
 
 /// Imports the application, and says what it is. `error` is one line; a traceback has gone to stderr.
-pub(super) fn probe(python: &Path, application: &str) -> anyhow::Result<SiteProbe> {
-    let mut child = Command::new(python)
-        .args(["-c", PROBE, application])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("{} does not run", python.display()))?;
+pub(super) fn probe(
+    python: &Path,
+    application: &str,
+    environment: &Environment,
+) -> anyhow::Result<SiteProbe> {
+    let mut command = Command::new(python);
+    command.args(["-c", PROBE, application]).stdin(Stdio::null()).stdout(Stdio::piped());
+    environment.give(&mut command)?;
+    let mut child = command.spawn().with_context(|| format!("{} does not run", python.display()))?;
     let deadline = Instant::now() + PATIENCE;
     while child.try_wait()?.is_none() {
         if Instant::now() > deadline {
