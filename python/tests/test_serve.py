@@ -1,5 +1,6 @@
 """`weir serve MODULE`: the application's server is started, restarted, reloaded and stopped."""
 
+import contextlib
 import os
 import re
 import signal
@@ -157,6 +158,32 @@ def test_an_end_does_not_wait_for_a_reload(site: Path, tmp_path: Path) -> None:
         assert time.monotonic() - began < 20
 
 
+@pytest.mark.parametrize("late", ["import", "answer"])
+def test_an_end_before_it_serves_leaves_nothing(site: Path, tmp_path: Path, late: str) -> None:
+    pause = f"open({str(tmp_path / 'begun')!r}, 'w').close()\n"
+    pause += "import time; time.sleep(600)\n" if late == "import" else ""
+    answer = "def app(environ, start_response):\n    " + pause.strip() + "; import time; time.sleep(6)\n"
+    (site / "app.py").write_text(pause if late == "import" else answer)
+    runtime = tmp_path / "run"
+    runtime.mkdir()
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(runtime)}
+    process = subprocess.Popen([*command("app", "--server", "gunicorn"), "--admin", "off"], cwd=site, env=env)
+    until("it begins", lambda: (tmp_path / "begun").exists())
+    process.terminate()
+    assert process.wait(30) == 0
+    assert not list(runtime.iterdir())
+    until("nothing runs", lambda: not processes_in(site))
+
+
+def processes_in(directory: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cwd").resolve() == directory.resolve():
+                found.append((process / "cmdline").read_text())
+    return found
+
+
 @pytest.mark.parametrize("server", ["uwsgi", "gunicorn"])
 def test_readiness(site: Path, tmp_path: Path, server: str) -> None:
     """Weir alone tells it to systemd, when it serves."""
@@ -199,6 +226,21 @@ def test_what_platforms_set(site: Path, tmp_path: Path) -> None:
     env["PORT"] = "eighty"
     done = subprocess.run(command("app", "--print-config"), cwd=site, env=env, capture_output=True, text=True)
     assert done.returncode == 1 and "PORT=eighty is not a port" in done.stderr
+
+
+def test_a_reload_beside_a_server_that_runs_already(site: Path, tmp_path: Path) -> None:
+    arguments = [weir(), "serve", "--app", f"127.0.0.1:{free_port()}", "--ttl", "2s"]
+    runtime = tmp_path / "run"
+    runtime.mkdir()
+    admin, log = f"127.0.0.1:{free_port()}", tmp_path / "output"
+    arguments += ["--listen", f"127.0.0.1:{free_port()}", "--admin", admin]
+    with log.open("wb") as out:
+        process = subprocess.Popen(arguments, env={**os.environ, "XDG_RUNTIME_DIR": str(runtime)}, stderr=out)
+    until("it serves", lambda: "weir serves on" in log.read_text())
+    process.send_signal(signal.SIGHUP)
+    until("its settings are read again", lambda: "settings reloaded" in log.read_text())
+    process.terminate()
+    assert process.wait(30) == 0 and not list(runtime.iterdir())
 
 
 def test_reload_for_development(site: Path, tmp_path: Path) -> None:

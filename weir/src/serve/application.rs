@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::answers::answers;
 use super::changes::Changes;
@@ -54,16 +54,16 @@ enum ServerOrder {
 }
 
 impl Application {
-    /// Starts it, and waits until it answers. `directory` is ours alone. Each reload sends a message, once
-    /// the new generation answers instead of the old one.
-    pub(super) fn start(
+    /// Starts it, and waits until it answers; whoever does not wait for that stops it. `directory` is ours
+    /// alone. Each reload sends a message, once the new generation answers instead of the old one.
+    pub(super) async fn start(
         server: Server,
         directory: PrivateDirectory,
         environment: Environment,
         watched: bool,
     ) -> anyhow::Result<(Self, mpsc::Receiver<()>)> {
         let (orders, received) = channel();
-        let (begun, beginning) = channel();
+        let (begun, beginning) = oneshot::channel();
         // One message that waits stands for all.
         let (renewed, renewals) = mpsc::channel(1);
         // A child gets its signal when the thread that started it ends, so one thread starts them all.
@@ -90,7 +90,7 @@ impl Application {
             }
         })?;
         let started = Self { orders, keeper: Some(keeper) };
-        beginning.recv().context("the thread of the application has ended")??;
+        beginning.await.context("the thread of the application has ended")??;
         Ok((started, renewals))
     }
 
