@@ -30,7 +30,8 @@ def filled() -> Iterator[Path]:
     for database in ("default", "second"):
         call_command("migrate", run_syncdb=True, verbosity=0, database=database)
     with connection.cursor() as cursor:
-        cursor.execute("CREATE VIEW shop_article_view AS SELECT title FROM shop_article WHERE published")
+        cursor.execute("CREATE VIEW shop_article_view AS SELECT id, title FROM shop_article WHERE published")
+        cursor.execute("CREATE VIEW shop_tag_view AS SELECT id, name FROM shop_tag")
         if connection.vendor == "sqlite":
             cursor.execute("PRAGMA journal_mode=WAL")
     from shop import changes

@@ -157,7 +157,7 @@ def prepare_site(directory: Path, env: Mapping[str, str]) -> None:
         "from django.db import connection\n"
         "for name in ('default', 'second'): call_command('migrate', run_syncdb=True, verbosity=0, database=name)\n"
         "c = connection.cursor()\n"
-        "c.execute('CREATE VIEW shop_article_view AS SELECT title FROM shop_article WHERE published')\n"
+        "c.execute('CREATE VIEW shop_article_view AS SELECT id, title FROM shop_article WHERE published')\n"
         "c.execute('PRAGMA journal_mode=WAL'); c.fetchall(); c.close()\n"
         "from shop import changes; changes.fill(random.Random(1))\n"
     )

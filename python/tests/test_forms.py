@@ -322,6 +322,37 @@ def test_what_changes_without_a_write_gets_no_long_lifetime(filled: Path) -> Non
         assert recorded(read)[2] == timed, name
 
 
+def test_a_model_of_a_view(filled: Path, gone: set[str]) -> None:
+    """Its rows are made from other tables, which nobody knows unless WEIR["TABLES"] names them."""
+    first = article()
+    for read in (
+        lambda: models().ShownArticle.objects.get(pk=first.pk).title,
+        lambda: models().ShownArticle.objects.in_bulk([first.pk])[first.pk].title,
+        lambda: list(models().ShownArticle.objects.values_list("title", flat=True)),
+    ):
+        gone.clear()
+        shown, tags, timed = recorded(read)
+        retitle(f"again {len(tags)} {id(read)}")
+        assert shown != recorded(read)[0] and not timed and tags & gone, (sorted(tags), sorted(gone))
+    tag = models().Tag.objects.create(name="of a view")
+    assert recorded(lambda: models().ShownTag.objects.get(pk=tag.pk).name)[2], "nobody knows what it reads"
+    assert recorded(lambda: list(models().ShownTag.objects.all()))[2]
+    run("CREATE TABLE shop_legacy (id integer PRIMARY KEY, name varchar(50))")
+    assert not recorded(lambda: list(models().Legacy.objects.all()))[2], "a table is a table"
+
+
+@pytest.mark.skipif(not SQLITE, reason="a trigger in the words of SQLite")
+def test_a_change_of_a_view(filled: Path, gone: set[str]) -> None:
+    run(
+        "CREATE TRIGGER retitled INSTEAD OF UPDATE ON shop_article_view BEGIN"
+        " UPDATE shop_article SET title = NEW.title WHERE id = OLD.id; END"
+    )
+    gone.clear()
+    models().ShownArticle.objects.filter(pk=article().pk).update(title="through the view")
+    assert article().title == "through the view" and {"shop.article", "shop.article:*"} <= gone
+    run("DROP TRIGGER retitled")
+
+
 class Procedures:
     """A cursor that knows procedures, as those of MySQL and Oracle do."""
 

@@ -1,6 +1,7 @@
 """Purges on their way: together, again until they are over, and never lost. A listener of our own answers them."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +11,7 @@ import pytest
 
 from running import free_port, until
 from weir_server import Admin, PurgeError
+from weir_server._admin import Unreachable
 from weir_server._sender import Sender
 
 
@@ -89,6 +91,21 @@ def test_nobody_there() -> None:
     assert Sender(Admin([address]), sure=True).send({"a"}).wait(0.5) is None, "it must be there: it is tried again"
     with pytest.raises(PurgeError, match="nothing answers at"):
         Admin([address]).purge(tags=["a"])
+
+
+def test_one_that_does_not_answer_is_not_nobody(listener: Listener) -> None:
+    """It has pages, and may have lost the purge."""
+    admin = Admin([listener.address])
+    listener.may.clear()
+    with pytest.raises(PurgeError, match="does not answer like weir: TimeoutError") as found:
+        admin.purge(tags=["a"], timeout=0.2)
+    assert not isinstance(found.value, Unreachable)
+    listener.may.set()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ticket = Sender(Admin([f"127.0.0.1:{silent.getsockname()[1]}"]), sure=False).send({"a"})
+        for _ in range(2):
+            silent.accept()[0].close()
+        assert ticket.wait(0.1) is None, "it is tried again"
 
 
 def test_the_first_that_answers_makes_the_purge(listener: Listener, tmp_path: Any) -> None:

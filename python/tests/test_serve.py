@@ -1,6 +1,10 @@
 """`weir serve MODULE`: the application's server is started, restarted, reloaded and stopped."""
 
+import contextlib
+import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -130,6 +134,113 @@ def test_a_reload_loses_no_request(site: Path, tmp_path: Path, server: str) -> N
         assert {status for status, _ in seen} == {200}, [one for one in seen if one[0] != 200]
         assert {version for _, version in seen[-5:]} == {b"third"}
         assert {version for _, version in seen} == {b"first", b"second", b"third"}
+
+
+@pytest.mark.parametrize("module", ["app", "later"])
+def test_granian_goes_on_without_one_of_its_processes(site: Path, tmp_path: Path, module: str) -> None:
+    with serving(command(module, "--server", "granian"), tmp_path / "run", site) as running:
+        first = re.search(r"Spawning worker-1 with PID: (\d+)", running.log.read_text())
+        assert first
+        os.kill(int(first[1]), signal.SIGKILL)
+        until("it is noticed", lambda: running.says("Unexpected exit"))
+        until("another one takes its place", lambda: running.says("Spawning worker-1 with PID", 2))
+        assert running.get("/").status == 200
+        assert not running.says("is started again")
+
+
+def test_an_end_does_not_wait_for_a_reload(site: Path, tmp_path: Path) -> None:
+    with serving(command("app", "--server", "gunicorn"), tmp_path / "run", site) as running:
+        (site / "app.py").write_text(WSGI + "\ntime.sleep(600)\n")
+        running.process.send_signal(signal.SIGHUP)
+        until("the next one starts", lambda: running.says("Starting gunicorn", 2))
+        began = time.monotonic()
+        running.end()
+        assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("late", ["import", "answer"])
+def test_an_end_before_it_serves_leaves_nothing(site: Path, tmp_path: Path, late: str) -> None:
+    pause = f"open({str(tmp_path / 'begun')!r}, 'w').close()\n"
+    pause += "import time; time.sleep(600)\n" if late == "import" else ""
+    answer = "def app(environ, start_response):\n    " + pause.strip() + "; import time; time.sleep(6)\n"
+    (site / "app.py").write_text(pause if late == "import" else answer)
+    runtime = tmp_path / "run"
+    runtime.mkdir()
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(runtime)}
+    process = subprocess.Popen([*command("app", "--server", "gunicorn"), "--admin", "off"], cwd=site, env=env)
+    until("it begins", lambda: (tmp_path / "begun").exists())
+    process.terminate()
+    assert process.wait(30) == 0
+    assert not list(runtime.iterdir())
+    until("nothing runs", lambda: not processes_in(site))
+
+
+def processes_in(directory: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cwd").resolve() == directory.resolve():
+                found.append((process / "cmdline").read_text())
+    return found
+
+
+@pytest.mark.parametrize("server", ["uwsgi", "gunicorn"])
+def test_readiness(site: Path, tmp_path: Path, server: str) -> None:
+    """Weir alone tells it to systemd, when it serves."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "manager"))
+        manager.setblocking(False)
+        env = {"NOTIFY_SOCKET": str(tmp_path / "manager")}
+        with serving(command("app", "--server", server), tmp_path / "run", site, env) as running:
+            first = until("it is told", lambda: manager.recv(4096))
+            assert first == f"READY=1\nMAINPID={running.process.pid}\n".encode()
+
+
+def test_what_platforms_set(site: Path, tmp_path: Path) -> None:
+    """$PORT, $WEB_CONCURRENCY, and a file with variables, which a reload reads again."""
+    (site / "app.py").write_text(WSGI.replace('"first"', 'os.environ["SAID"] + os.environ["KEPT"]'))
+    file = site / ".env"
+    file.write_text("# said\nexport SAID='by the file '\nKEPT=overwritten\n")
+    port, admin = free_port(), free_port()
+    env = {**os.environ, "PORT": str(port), "WEB_CONCURRENCY": "3", "KEPT": "kept", "XDG_RUNTIME_DIR": str(tmp_path)}
+    arguments = command("app", "--server", "gunicorn", "--env-file", str(file), "--timeout", "1s")
+    log = tmp_path / "output"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*arguments, "--admin", f"127.0.0.1:{admin}"], cwd=site, env=env, stdout=out, stderr=out
+        )
+    try:
+        until("it answers", lambda: ask(port, "/").body.startswith(b"by the file kept"))
+        assert "gunicorn" in log.read_text() and "3 processes" in log.read_text()
+        healthy = [weir(), "healthcheck", "--admin", f"127.0.0.1:{admin}"]
+        assert subprocess.run(healthy).returncode == 0
+        file.write_text("SAID=later\n")
+        process.send_signal(signal.SIGHUP)
+        until("the file is read again", lambda: ask(port, "/").body.startswith(b"laterkept"))
+    finally:
+        process.terminate()
+    assert process.wait(30) == 0
+    assert subprocess.run(healthy, capture_output=True).returncode == 1
+    code, error = run(site, "app", "--env-file", "nowhere")
+    assert code == 1 and "--env-file nowhere: No such file" in error
+    env["PORT"] = "eighty"
+    done = subprocess.run(command("app", "--print-config"), cwd=site, env=env, capture_output=True, text=True)
+    assert done.returncode == 1 and "PORT=eighty is not a port" in done.stderr
+
+
+def test_a_reload_beside_a_server_that_runs_already(site: Path, tmp_path: Path) -> None:
+    arguments = [weir(), "serve", "--app", f"127.0.0.1:{free_port()}", "--ttl", "2s"]
+    runtime = tmp_path / "run"
+    runtime.mkdir()
+    admin, log = f"127.0.0.1:{free_port()}", tmp_path / "output"
+    arguments += ["--listen", f"127.0.0.1:{free_port()}", "--admin", admin]
+    with log.open("wb") as out:
+        process = subprocess.Popen(arguments, env={**os.environ, "XDG_RUNTIME_DIR": str(runtime)}, stderr=out)
+    until("it serves", lambda: "weir serves on" in log.read_text())
+    process.send_signal(signal.SIGHUP)
+    until("its settings are read again", lambda: "settings reloaded" in log.read_text())
+    process.terminate()
+    assert process.wait(30) == 0 and not list(runtime.iterdir())
 
 
 def test_reload_for_development(site: Path, tmp_path: Path) -> None:

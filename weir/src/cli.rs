@@ -59,7 +59,7 @@ pub(crate) enum Command {
     /// code 0 when the new process serves
     Upgrade(ControlArgs),
     /// Ask a running weir whether it is ready; exit code 0 if it is
-    Healthcheck(FileArgs),
+    Healthcheck(HealthcheckArgs),
     /// Run the edge alone, the same as the program `edge`
     Edge(edge::program::Options),
     /// Run a cache-node alone, the same as the program `cache-node`
@@ -117,6 +117,15 @@ pub(crate) struct FileArgs {
     /// Settings file, TOML or YAML
     #[arg(long, short, value_name = "FILE", default_value = "weir.toml")]
     pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HealthcheckArgs {
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+    /// Address of the admin listener, if there is no settings file: that of `weir serve` is 127.0.0.1:9900
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "config")]
+    pub(crate) admin: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -315,7 +324,7 @@ pub(crate) struct ServeArgs {
     pub(crate) app: Vec<String>,
     /// A settings file instead of the flags for the site; MODULE then serves its pool named "app"
     #[arg(long, short, value_name = "FILE", conflicts_with_all = ["app", "statics", "listen", "admin", "ttl",
-        "buffer_size", "max_body", "trusted_proxy", "purge_allow", "tls", "domain"])]
+        "buffer_size", "max_body", "timeout", "trusted_proxy", "purge_allow", "tls", "domain"])]
     pub(crate) config: Option<PathBuf>,
     /// Remove the settings file and its directory at the end
     #[arg(long, hide = true, requires = "config")]
@@ -323,8 +332,8 @@ pub(crate) struct ServeArgs {
     /// Static files: /static/=./static; may be repeated
     #[arg(long = "static", value_name = "PREFIX=DIRECTORY")]
     pub(crate) statics: Vec<String>,
-    /// Address to serve HTTP on, or HTTPS with --tls or --domain [default: 127.0.0.1:8080; 0.0.0.0:443 with
-    /// --domain]
+    /// Address to serve HTTP on, or HTTPS with --tls or --domain [default: 0.0.0.0:$PORT if that is set, or
+    /// 127.0.0.1:8080; 0.0.0.0:443 with --domain]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
     /// Serve HTTPS on that address, with these PEM files
@@ -344,6 +353,10 @@ pub(crate) struct ServeArgs {
     /// A proxy in front of Weir, whose X-Forwarded-… fields are believed: 10.0.0.0/8; may be repeated
     #[arg(long, value_name = "NETWORK", value_parser = parse::network)]
     pub(crate) trusted_proxy: Vec<String>,
+    /// How long the application may take until its reply begins, and for each further part of it
+    /// [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = parse::time)]
+    pub(crate) timeout: Option<String>,
     /// Who may send PURGE requests: 10.0.0.0/8; may be repeated
     #[arg(long, value_name = "NETWORK", value_parser = parse::network)]
     pub(crate) purge_allow: Vec<String>,
@@ -392,7 +405,8 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "NAME", requires = "application")]
     pub(crate) server: Option<ServerKind>,
     /// Its processes [default: one for each core, and at least two]
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=512))]
+    #[arg(long, value_name = "NUMBER", env = "WEB_CONCURRENCY", hide_env_values = true)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=512))]
     pub(crate) workers: Option<u16>,
     /// The threads of each process, for a WSGI application
     #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=512))]
@@ -401,6 +415,10 @@ pub(crate) struct ServerArgs {
     /// in, of ./.venv or ./venv, or python3]
     #[arg(long, value_name = "FILE")]
     pub(crate) python: Option<PathBuf>,
+    /// A file with variables for the application, NAME=value in each line; what the environment has already
+    /// stays. A reload reads it again
+    #[arg(long, value_name = "FILE", requires = "application")]
+    pub(crate) env_file: Option<PathBuf>,
     /// The Host of the request by which Weir finds out that the server answers
     #[arg(long, value_name = "NAME", hide = true)]
     pub(crate) host: Option<String>,

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::Receiver;
 use weir_proto::transport;
 use wsgi_adapter::Pools;
 
-use crate::cli::{FileArgs, RunArgs};
+use crate::cli::{HealthcheckArgs, RunArgs};
 use crate::settings::{self, ServiceSettings};
 
 pub(crate) fn from_file(args: &RunArgs) -> anyhow::Result<ExitCode> {
@@ -23,11 +23,15 @@ pub(crate) fn from_file(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let Some(loaded) = program::settings(settings::load(&file)) else { return Ok(ExitCode::FAILURE) };
     let watched = args.watch.then(|| file.clone());
     let again = move || settings::load(&file).map_err(|mistakes| mistakes.to_string());
-    run(loaded, Box::new(again), watched, None)
+    run(watched, async || Ok(Prepared { loaded, again: Box::new(again), companion: None }))
 }
 
-pub(crate) fn healthcheck(args: &FileArgs) -> anyhow::Result<ExitCode> {
-    match settings::load(&directory::enter(&args.config)) {
+pub(crate) fn healthcheck(args: &HealthcheckArgs) -> anyhow::Result<ExitCode> {
+    if let Some(admin) = &args.admin {
+        edge::healthcheck(admin)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    match settings::load(&directory::enter(&args.file.config)) {
         Ok(loaded) => {
             edge::healthcheck(&loaded.edge.admin)?;
             Ok(ExitCode::SUCCESS)
@@ -47,14 +51,21 @@ pub(crate) struct Companion {
     pub(crate) renewed: Receiver<()>,
 }
 
-/// Runs until a signal. A reload reads `again`.
+/// What there must be before the services start.
+pub(crate) struct Prepared {
+    pub(crate) loaded: ServiceSettings,
+    /// What a reload reads.
+    pub(crate) again: Source,
+    pub(crate) companion: Option<Companion>,
+}
+
+/// Runs until a signal. One that comes before all is prepared drops `prepare`.
 pub(crate) fn run(
-    loaded: ServiceSettings,
-    again: Source,
     watched: Option<PathBuf>,
-    companion: Option<Companion>,
+    prepare: impl AsyncFnOnce() -> anyhow::Result<Prepared>,
 ) -> anyhow::Result<ExitCode> {
     Ok(program::run("weir", async |shutdown| {
+        let Prepared { loaded, again, companion } = prepare().await?;
         let (also, renewed) = companion.map(|Companion { reload, renewed }| (reload, renewed)).unzip();
         let mut running = start(loaded, again, shutdown, renewed).await?;
         if let Some(mut also) = also {

@@ -3,6 +3,7 @@
 mod answers;
 mod application;
 mod changes;
+mod environment;
 mod https;
 pub(crate) mod parse;
 pub(crate) mod python;
@@ -10,6 +11,7 @@ mod server;
 mod site;
 mod values_key;
 
+use std::cell::OnceCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,11 +22,12 @@ use process::program;
 use process::units::Size;
 use wsgi_adapter::{KeepaliveConfig, ServerConfig};
 
-use crate::cli::{Cli, Command, ServeArgs};
+use crate::cli::{Cli, Command, ServeArgs, ServerArgs};
 use crate::private_directory::PrivateDirectory;
-use crate::run::{self, Companion};
+use crate::run::{self, Companion, Prepared};
 use crate::settings::{self, ServiceSettings};
 use application::Application;
+use environment::Environment;
 use server::Server;
 
 pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
@@ -40,13 +43,29 @@ pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
             (file, None)
         }
     };
-    let Some(mut loaded) = program::settings(settings::load(&file)) else { return Ok(ExitCode::FAILURE) };
-    let again = move || settings::load(&file).map_err(|mistakes| mistakes.to_string());
-    let Some(name) = &args.application else { return run::run(loaded, Box::new(again), None, None) };
-    let python = python::find(args.server.python.as_deref())?;
-    let mut found = python::probe(&python, name)?;
-    found.host = args.server.host.clone().or(found.host);
-    let server = Server::choose(&args.server, python, found)?;
+    let Some(loaded) = program::settings(settings::load(&file)) else { return Ok(ExitCode::FAILURE) };
+    let again = Box::new(move || settings::load(&file).map_err(|mistakes| mistakes.to_string()));
+    // The application goes on until weir has drained; then it is dropped.
+    let application = OnceCell::new();
+    let prepared = Prepared { loaded, again, companion: None };
+    let Some(name) = &args.application else { return run::run(None, async || Ok(prepared)) };
+    run::run(None, async || begin(name, &args.server, prepared, directory, &application).await)
+}
+
+/// Starts the application's server, and waits until it answers.
+async fn begin(
+    name: &str,
+    args: &ServerArgs,
+    prepared: Prepared,
+    directory: PrivateDirectory,
+    application: &OnceCell<Application>,
+) -> anyhow::Result<Prepared> {
+    let Prepared { mut loaded, again, .. } = prepared;
+    let python = python::find(args.python.as_deref())?;
+    let mut environment = Environment { file: args.env_file.clone(), told: Vec::new() };
+    let mut found = python::probe(&python, name, &environment).await?;
+    found.host = args.host.clone().or(found.host);
+    let server = Server::choose(args, python, found)?;
     let values_key = match loaded.edge.values_key_file.clone() {
         Some(file) => file,
         None => values_key::file(directory.path()).context("the key for named values cannot be written")?,
@@ -55,19 +74,19 @@ pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     pointer.point(&mut loaded)?;
     eprintln!("weir: {}", server.told());
     // What the application's part of Weir must know.
-    let told = vec![
+    environment.told = vec![
         ("WEIR_ADMIN", loaded.edge.admin.clone().into()),
         ("WEIR_VALUES_KEY_FILE", std::path::absolute(values_key)?.into()),
     ];
-    let (application, renewed) = Application::start(server, directory, told, args.server.reload)?;
-    // The application goes on until weir has drained; then it is dropped.
+    let (started, renewed) = Application::start(server, directory, environment, args.reload).await?;
+    let companion = Companion { reload: Box::new(started.reloader()), renewed };
+    let _ = application.set(started);
     let again = move || {
         let mut loaded = again()?;
         pointer.point(&mut loaded).map_err(|error| error.to_string())?;
         Ok(loaded)
     };
-    let companion = Companion { reload: Box::new(application.reloader()), renewed };
-    run::run(loaded, Box::new(again), None, Some(companion))
+    Ok(Prepared { loaded, again: Box::new(again), companion: Some(companion) })
 }
 
 /// The settings that these arguments of `weir serve` stand for.

@@ -22,6 +22,10 @@ class Unreachable(PurgeError):
     """Nothing listens there."""
 
 
+class Silent(PurgeError):
+    """Somebody listens there and does not answer: it may have pages, and may not have heard of the purge."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a purge."""
@@ -114,15 +118,14 @@ class Admin:
         return outcome
 
     def _order(self, order: dict[str, object], timeout: float) -> Outcome:
-        last: PurgeError = Unreachable("no admin address is set")
+        failures: list[PurgeError] = []
         for address in self.addresses:
             try:
                 return self._purged(address, json.dumps(order), timeout)
-            except OSError as error:
-                last = Unreachable(f"nothing answers at {address}: {error}; check that weir is running")
-            except http.client.HTTPException as error:
-                last = PurgeError(f"{address} does not answer like weir: {error!r}")
-        raise last
+            except (Silent, Unreachable) as error:
+                failures.append(error)
+        silent = [failure for failure in failures if isinstance(failure, Silent)]
+        raise [*silent, *failures, Unreachable("no admin address is set")][0]
 
     def explain(self, url: str, fields: Sequence[str] = (), timeout: float = 10.0) -> list["Explanation"]:
         """What each Weir would do with a request for this URL; it asks the application once and stores nothing.
@@ -133,12 +136,7 @@ class Admin:
         return [self._explanation(address, order, timeout) for address in self.addresses]
 
     def _explanation(self, address: str, order: str, timeout: float) -> "Explanation":
-        try:
-            status, found = self._post(address, "/api/v1/explain", order, timeout)
-        except OSError as error:
-            raise Unreachable(f"nothing answers at {address}: {error}; check that weir is running") from error
-        except http.client.HTTPException as error:
-            raise PurgeError(f"{address} does not answer like weir: {error!r}") from error
+        status, found = self._post(address, "/api/v1/explain", order, timeout)
         if status != 200:
             raise PurgeError(f"{address} does not explain: {found.get('error', status)}")
         return Explanation(address, found)
@@ -163,9 +161,17 @@ class Admin:
         if token:
             headers["Authorization"] = f"Bearer {token}"
         try:
+            connection.connect()
+        except TimeoutError as error:
+            raise Silent(f"{address} does not answer: {error}") from error
+        except OSError as error:
+            raise Unreachable(f"nothing answers at {address}: {error}; check that weir is running") from error
+        try:
             connection.request("POST", path, body, headers)
             reply = connection.getresponse()
             text = reply.read(1 << 20)
+        except (OSError, http.client.HTTPException) as error:
+            raise Silent(f"{address} does not answer like weir: {error!r}") from error
         finally:
             connection.close()
         try:

@@ -5,7 +5,6 @@
 //! of the one in use. A reload starts the next generation, waits until it answers, and turns the link; then
 //! the one before finishes its requests. If the next one fails, the one in use goes on.
 
-use std::ffi::OsString;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -16,14 +15,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::answers::answers;
 use super::changes::Changes;
+use super::environment::Environment;
 use super::server::Server;
 use crate::private_directory::PrivateDirectory;
 
 const TICK: Duration = Duration::from_millis(50);
+/// The service manager's words with weir alone: gunicorn and uWSGI would say that they are ready when weir is
+/// not.
+const OF_WEIR_ALONE: [&str; 6] =
+    ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
 /// How long a server may take until it answers.
 const START: Duration = Duration::from_secs(60);
 /// How long it may take for its requests in progress when it is replaced, and at weir's end, when weir has
@@ -50,24 +54,33 @@ enum ServerOrder {
 }
 
 impl Application {
-    /// Starts it, and waits until it answers. `directory` is ours alone. Each reload sends a message, once
-    /// the new generation answers instead of the old one.
-    pub(super) fn start(
+    /// Starts it, and waits until it answers; whoever does not wait for that stops it. `directory` is ours
+    /// alone. Each reload sends a message, once the new generation answers instead of the old one.
+    pub(super) async fn start(
         server: Server,
         directory: PrivateDirectory,
-        told: Vec<(&'static str, OsString)>,
+        environment: Environment,
         watched: bool,
     ) -> anyhow::Result<(Self, mpsc::Receiver<()>)> {
         let (orders, received) = channel();
-        let (begun, beginning) = channel();
+        let (begun, beginning) = oneshot::channel();
         // One message that waits stands for all.
         let (renewed, renewals) = mpsc::channel(1);
         // A child gets its signal when the thread that started it ends, so one thread starts them all.
         let keeper = thread::Builder::new().name("application".into()).spawn(move || {
             let changes = watched.then(|| std::env::current_dir().ok().map(Changes::watch)).flatten();
-            let leaving = Vec::new();
-            let mut keeper =
-                Keeper { server, directory, told, orders: received, renewed, changes, count: 0, leaving };
+            let mut keeper = Keeper {
+                server,
+                directory,
+                environment,
+                orders: received,
+                stopped: false,
+                due: false,
+                renewed,
+                changes,
+                count: 0,
+                leaving: Vec::new(),
+            };
             match keeper.next() {
                 Ok(first) => {
                     let _ = begun.send(Ok(()));
@@ -77,7 +90,7 @@ impl Application {
             }
         })?;
         let started = Self { orders, keeper: Some(keeper) };
-        beginning.recv().context("the thread of the application has ended")??;
+        beginning.await.context("the thread of the application has ended")??;
         Ok((started, renewals))
     }
 
@@ -105,9 +118,12 @@ pub(super) fn socket(directory: &Path) -> PathBuf {
 struct Keeper {
     server: Server,
     directory: PrivateDirectory,
-    /// Variables of the application's environment.
-    told: Vec<(&'static str, OsString)>,
+    environment: Environment,
     orders: Receiver<ServerOrder>,
+    /// An order to stop has come.
+    stopped: bool,
+    /// An order to reload came while a generation started, which may have read older code.
+    due: bool,
     renewed: mpsc::Sender<()>,
     changes: Option<Changes>,
     count: u64,
@@ -130,13 +146,9 @@ struct DrainingServer {
 impl Keeper {
     fn keep(mut self, first: Generation) {
         let (mut current, mut pause) = (first, FIRST_PAUSE);
-        loop {
-            match self.orders.recv_timeout(TICK) {
-                Ok(ServerOrder::Reload) => self.reload(&mut current),
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(ServerOrder::Stop) | Err(RecvTimeoutError::Disconnected) => break,
-            }
-            if self.changes.as_mut().is_some_and(Changes::noticed) {
+        while !self.stopped {
+            let due = std::mem::take(&mut self.due);
+            if due || self.is_told_to_reload(TICK) || self.changes.as_mut().is_some_and(Changes::noticed) {
                 self.reload(&mut current);
             }
             self.see_off();
@@ -157,17 +169,30 @@ impl Keeper {
     fn again(&mut self, mut ended: ExitStatus, pause: &mut Duration) -> Option<Generation> {
         loop {
             tracing::error!("the application's server has ended ({ended}); it is started again in {pause:?}");
-            match self.orders.recv_timeout(*pause) {
-                Ok(ServerOrder::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
-                Ok(ServerOrder::Reload) => *pause = FIRST_PAUSE,
-                Err(RecvTimeoutError::Timeout) => *pause = (*pause * 2).min(LAST_PAUSE),
+            *pause = match self.is_told_to_reload(*pause) {
+                true => FIRST_PAUSE,
+                false => (*pause * 2).min(LAST_PAUSE),
+            };
+            if self.stopped {
+                return None;
             }
             match self.next() {
                 Ok(next) => return Some(next),
+                Err(_) if self.stopped => return None,
                 Err(error) => tracing::error!("{error:#}"),
             }
             ended = ExitStatus::default();
         }
+    }
+
+    /// Waits for an order, at most this long. One to stop is remembered.
+    fn is_told_to_reload(&mut self, at_most: Duration) -> bool {
+        match self.orders.recv_timeout(at_most) {
+            Ok(ServerOrder::Reload) => return true,
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(ServerOrder::Stop) | Err(RecvTimeoutError::Disconnected) => self.stopped = true,
+        }
+        false
     }
 
     fn reload(&mut self, current: &mut Generation) {
@@ -179,6 +204,7 @@ impl Keeper {
                 let _ = self.renewed.try_send(());
                 tracing::info!("the application is reloaded");
             }
+            Err(_) if self.stopped => {}
             Err(error) => {
                 tracing::error!("the application is not reloaded, the one before goes on: {error:#}")
             }
@@ -190,8 +216,12 @@ impl Keeper {
         self.count += 1;
         let socket = self.directory.path().join(format!("{}.sock", self.count));
         let mut command = self.server.command(&socket, self.directory.path())?;
+        self.environment.give(&mut command)?;
+        for name in OF_WEIR_ALONE {
+            command.env_remove(name);
+        }
         // A group of its own: Ctrl-C is weir's, which stops it in its turn.
-        command.envs(self.told.iter().map(|(name, value)| (name, value))).process_group(0);
+        command.process_group(0);
         let child = command.spawn().context("the application's server does not start")?;
         let mut next = Generation { child, socket, since: Instant::now() };
         match self.wait_for(&mut next).and_then(|()| self.turn(&next.socket)) {
@@ -203,18 +233,22 @@ impl Keeper {
         }
     }
 
-    fn wait_for(&self, next: &mut Generation) -> anyhow::Result<()> {
-        let (uwsgi, host) = (self.server.speaks_uwsgi(), self.server.host());
-        while !(next.socket.exists() && answers(&next.socket, uwsgi, host)) {
+    fn wait_for(&mut self, next: &mut Generation) -> anyhow::Result<()> {
+        while !self.answers(next) {
             if let Some(status) = next.child.try_wait()? {
                 anyhow::bail!("the application's server ended before it answered ({status})");
             }
             if next.since.elapsed() > START {
                 anyhow::bail!("the application's server did not answer within {} s", START.as_secs());
             }
-            thread::sleep(TICK);
+            self.due |= self.is_told_to_reload(TICK);
+            anyhow::ensure!(!self.stopped, "weir was told to stop");
         }
         Ok(())
+    }
+
+    fn answers(&self, next: &Generation) -> bool {
+        next.socket.exists() && answers(&next.socket, self.server.speaks_uwsgi(), self.server.host())
     }
 
     fn turn(&self, to: &Path) -> anyhow::Result<()> {

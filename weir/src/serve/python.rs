@@ -1,18 +1,19 @@
 //! The Python of the application, and what it knows of it.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::environment::Environment;
 
 const PROBE: &str = include_str!("probe.py");
 /// How long the application may take to be imported.
 const PATIENCE: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_millis(20);
 /// Virtual environments in the working directory, by the names that people give them.
 const USUAL: [&str; 3] = [".venv", "venv", "env"];
 
@@ -62,27 +63,20 @@ pub(crate) fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
 }
 
 /// Imports the application, and says what it is. `error` is one line; a traceback has gone to stderr.
-pub(super) fn probe(python: &Path, application: &str) -> anyhow::Result<SiteProbe> {
-    let mut child = Command::new(python)
-        .args(["-c", PROBE, application])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("{} does not run", python.display()))?;
-    let deadline = Instant::now() + PATIENCE;
-    while child.try_wait()?.is_none() {
-        if Instant::now() > deadline {
-            let _ = child.kill();
-            let _ = child.wait();
-            bail!("{application} was not imported within {} s", PATIENCE.as_secs());
-        }
-        std::thread::sleep(PAUSE);
-    }
-    let mut text = String::new();
-    if let Some(out) = &mut child.stdout {
-        out.read_to_string(&mut text)?;
-    }
-    match serde_json::from_str(&text) {
+pub(super) async fn probe(
+    python: &Path,
+    application: &str,
+    environment: &Environment,
+) -> anyhow::Result<SiteProbe> {
+    let mut command = Command::new(python);
+    command.args(["-c", PROBE, application]).stdin(Stdio::null()).stdout(Stdio::piped());
+    environment.give(&mut command)?;
+    let child = tokio::process::Command::from(command).kill_on_drop(true).spawn();
+    let child = child.with_context(|| format!("{} does not run", python.display()))?;
+    let Ok(ended) = timeout(PATIENCE, child.wait_with_output()).await else {
+        bail!("{application} was not imported within {} s", PATIENCE.as_secs());
+    };
+    match serde_json::from_slice(&ended?.stdout) {
         Ok(Answer::Found(found)) => Ok(*found),
         Ok(Answer::Mistake { error }) => bail!("{error}"),
         Err(_) => bail!("{application} ended Python while it was imported"),

@@ -148,6 +148,8 @@ impl Server {
         let path = std::env::var("PYTHONPATH").map(|path| format!(":{path}")).unwrap_or_default();
         command.env("PYTHONPATH", format!("{}:.{path}", directory.display()));
         command.arg(&self.python).args(["-m", "granian", "--no-access-log", "--interface", interface]);
+        // Otherwise the death of one process ends them all.
+        command.arg("--respawn-failed-workers");
         command.arg("--workers").arg(self.workers.to_string());
         if !self.found.asgi {
             command.arg("--blocking-threads").arg(self.threads.to_string());

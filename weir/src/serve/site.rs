@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::path::{Path, absolute};
 
+use anyhow::Context;
+
 use crate::cli::ServeArgs;
 use crate::serve::https;
 
@@ -11,11 +13,12 @@ pub(super) const POOL: &str = "app";
 /// Where the server is in settings that are printed to be kept as a file.
 const USUAL_SOCKET: &str = "unix:/run/weir/app.sock";
 const USUAL_LISTEN: &str = "127.0.0.1:8080";
+const EVERY_ADDRESS: &str = "0.0.0.0";
 /// Hashed names of static files change with their content; other files may change under their name.
 const STATIC_EXPIRES: &str = "1h";
 
 pub(super) fn settings(args: &ServeArgs) -> anyhow::Result<String> {
-    let address = quoted(args.listen.as_deref().unwrap_or(USUAL_LISTEN));
+    let address = quoted(&listen(args)?);
     let listen = match &args.tls {
         _ if !args.https.domain.is_empty() => https::listeners(args),
         None => address,
@@ -41,8 +44,9 @@ pub(super) fn settings(args: &ServeArgs) -> anyhow::Result<String> {
     let _ = write!(
         text,
         "\n[[edge.site.location]]\nmatch = \"/\"\npool = \"{POOL}\"\nmax_body = {}\n\
-         [edge.site.location.cache]\nttl = {}\n",
+         {}[edge.site.location.cache]\nttl = {}\n",
         quoted(&args.max_body),
+        args.timeout.as_deref().map(|time| format!("timeout = {}\n", quoted(time))).unwrap_or_default(),
         quoted(&args.ttl)
     );
     let usual = [USUAL_SOCKET.to_owned()];
@@ -54,6 +58,20 @@ pub(super) fn settings(args: &ServeArgs) -> anyhow::Result<String> {
         quoted(&args.buffer_size)
     );
     Ok(text)
+}
+
+/// Platforms name the port on which they look for the site, as gunicorn knows too.
+fn listen(args: &ServeArgs) -> anyhow::Result<String> {
+    if let Some(listen) = &args.listen {
+        return Ok(listen.clone());
+    }
+    match std::env::var("PORT") {
+        Ok(port) if !port.is_empty() => {
+            let number: u16 = port.parse().with_context(|| format!("PORT={port} is not a port"))?;
+            Ok(format!("{EVERY_ADDRESS}:{number}"))
+        }
+        _ => Ok(USUAL_LISTEN.to_owned()),
+    }
 }
 
 fn static_files(mapping: &str) -> anyhow::Result<String> {

@@ -17,6 +17,7 @@ const FLAGS: &[(&str, &[&str])] = &[
     (".alias", &["--static"]),
     (".cache.ttl", &["--ttl"]),
     (".max_body", &["--max-body"]),
+    (".timeout", &["--timeout"]),
     ("pool[0].servers[0]", &["--app"]),
     (".buffer_size", &["--buffer-size"]),
 ];

@@ -79,6 +79,11 @@ class Statement:
     # Nobody knows what it reads.
     unknown: bool = False
 
+    def by_rows(self) -> set[str]:
+        """The tables of which it reads single rows."""
+        found = {one.table for one in self.pinned} | {one.table for one in self.branches}
+        return found | {one.table for one in self.followed}
+
     @property
     def writes(self) -> bool:
         return bool(self.insert or self.change or self.written)

@@ -13,7 +13,7 @@ from weir_server._sql import Followed, Statement
 from weir_server._work import Work
 from weir_server.django import quiet
 from weir_server.django.conf import conf
-from weir_server.django.schema import label, schema
+from weir_server.django.schema import is_view, label, schema, unmanaged
 
 Rows = Sequence[Sequence[Any]]
 
@@ -32,6 +32,11 @@ class Recorder:
     def note(self, statement: Statement, sql: str, parameters: Any) -> None:
         for table in statement.tables:
             self.whole(table)
+        if unmanaged():
+            # Rows of a view are none of its own.
+            for table in statement.by_rows() & unmanaged().keys():
+                if table in conf().tables or is_view(table):
+                    self.whole(table)
         if statement.pinned:
             self.tags |= _reads.pinned(statement, parameters, schema())
         if statement.branches:
@@ -51,8 +56,8 @@ class Recorder:
         made_from = conf().tables.get(table)
         for other in made_from or ():
             self.tags.update((other, _tags.any_row(other)))
-        if made_from is None and table not in schema():
-            # It may be a view: nobody knows which changes show in it.
+        if made_from is None and (table not in schema() or is_view(table)):
+            # It is a view, or may be one: nobody knows which changes show in it.
             self.timed = True
 
     def follow(self, chunks: Iterable[Rows], followed: Sequence[Followed]) -> Iterator[Rows]:

@@ -68,6 +68,9 @@ def noticed(execute: Execute, sql: Any, parameters: Any, many: bool, context: di
     except Error as error:
         failed(connection, statement, many, error)
         raise
+    behind = {tag for table in tables_written(statement) for tag in behind_view(table)}
+    if behind:
+        changed(connection, behind)
     if recorder is not None and not _inserting.get() and RETURNING.search(text):
         # What it says of the rows that it has changed may be shown. Django's own INSERT says only of its new row.
         for table in statement.tables | tables_written(statement):
@@ -124,6 +127,11 @@ def written_out(sql: Any, context: dict[str, Any]) -> str:
         return str(sql.as_string(context["connection"].connection))
     except (AttributeError, TypeError):
         return str(sql)
+
+
+def behind_view(table: str) -> set[str]:
+    """The tags of the tables that are changed through a view."""
+    return {tag for label in conf().tables.get(table, ()) for tag in _writes.whole(label)}
 
 
 def whole(table: str) -> set[str]:

@@ -8,11 +8,9 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-from weir_server import _writes
 from weir_server._sql import tables_named
 from weir_server.django import capture
-from weir_server.django.changes import changed, whole, written_out
-from weir_server.django.conf import conf
+from weir_server.django.changes import behind_view, changed, whole, written_out
 from weir_server.django.schema import schema
 
 # Methods of drivers' cursors that take SQL, or the name of a table.
@@ -38,8 +36,7 @@ def install() -> None:
         try:
             return call(self, procname, *args, **more)
         finally:
-            labels = conf().tables.get(procname, ())
-            changed(self.db, {tag for label in labels for tag in _writes.whole(label)})
+            changed(self.db, behind_view(procname))
 
     CursorWrapper.weir_usual = usual  # type: ignore[attr-defined]
     CursorWrapper.__getattr__ = attribute  # type: ignore[method-assign]

@@ -1,10 +1,11 @@
 """The tables of the site's models, as the reader of SQL wants to know them."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from functools import cache
 
 from django.apps import apps
-from django.db import models
+from django.db import connections, models, router
 
 from weir_server._sql import Pin, Statements, Table, Tree
 from weir_server.django import quiet
@@ -25,6 +26,27 @@ def schema() -> Mapping[str, Table]:
             continue
         found[meta.db_table] = table(model)
     return found
+
+
+@cache
+def unmanaged() -> Mapping[str, type[models.Model]]:
+    """The models whose tables Django has not made: they may be views of the database."""
+    return {model._meta.db_table: model for model in apps.get_models() if not model._meta.managed}
+
+
+def is_view(table: str) -> bool:
+    """Whether the database makes its rows from other tables."""
+    model = unmanaged().get(table)
+    return model is not None and is_view_in(router.db_for_read(model), table)
+
+
+@cache
+def is_view_in(alias: str, table: str) -> bool:
+    """Asked below Django's wrappers around statements: it is no query of the site."""
+    connection = connections[alias]
+    with closing(connection.create_cursor()) as cursor:
+        tables = connection.introspection.get_table_list(cursor)
+    return any(found.name == table and found.type == "v" for found in tables)
 
 
 @cache

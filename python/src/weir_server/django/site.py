@@ -1,5 +1,6 @@
 """The settings of Weir that the settings of a Django site stand for."""
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,13 +22,20 @@ LANGUAGE = re.compile("[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*")
 MOST_LANGUAGES = 128
 
 
+def usual_listen() -> str:
+    """Platforms name the port on which they look for the site."""
+    port = os.environ.get("PORT")
+    return f"0.0.0.0:{port}" if port else "127.0.0.1:8080"
+
+
 @dataclass
 class Flags:
     """What the command line of `manage.py weir` says."""
 
-    listen: str = "127.0.0.1:8080"
+    listen: str = field(default_factory=usual_listen)
     admin: str = "127.0.0.1:9900"
     ttl: str = "1s"
+    timeout: str | None = None
     max_body: str | None = None
     tls: str | None = None
     trusted_proxy: list[str] = field(default_factory=list)
@@ -74,7 +82,8 @@ def locations(flags: Flags) -> Iterator[dict[str, Any]]:
             yield {"match": url, "alias": f"{Path(root).resolve()}/", "expires": expires}
     allowed = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     body = flags.max_body or (max(allowed, SMALLEST_BODY) if allowed is not None else "1GiB")
-    yield {"match": "/", "pool": POOL, "max_body": body, "cache": cache(flags)}
+    patience = {"timeout": flags.timeout} if flags.timeout else {}
+    yield {"match": "/", "pool": POOL, "max_body": body, **patience, "cache": cache(flags)}
 
 
 def cache(flags: Flags) -> dict[str, Any]:

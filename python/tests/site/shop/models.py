@@ -103,3 +103,33 @@ class Board(models.Model):
     """What one editor alone writes: whoever has written there knows what must be seen."""
 
     text = models.CharField(max_length=50)
+
+
+class ShownArticle(models.Model):
+    """A view of the database, of which WEIR["TABLES"] says what it reads."""
+
+    title = models.CharField(max_length=50)
+
+    class Meta:
+        managed = False
+        db_table = "shop_article_view"
+
+
+class ShownTag(models.Model):
+    """A view of which nobody says what it reads."""
+
+    name = models.CharField(max_length=50)
+
+    class Meta:
+        managed = False
+        db_table = "shop_tag_view"
+
+
+class Legacy(models.Model):
+    """A table that another program has made."""
+
+    name = models.CharField(max_length=50)
+
+    class Meta:
+        managed = False
+        db_table = "shop_legacy"

@@ -31,6 +31,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--ttl", metavar="TIME", default=usual.ttl, help="how long pages that do not say are kept")
         parser.add_argument("--max-body", metavar="SIZE", help="default: DATA_UPLOAD_MAX_MEMORY_SIZE, at least 10 MiB")
+        parser.add_argument("--timeout", metavar="TIME", help="how long the site may take for a page; default: 60s")
         parser.add_argument("--tls", metavar="CERTIFICATE,KEY", help="serve HTTPS with these PEM files")
         parser.add_argument("--trusted-proxy", metavar="NETWORK", action="append", default=[])
         parser.add_argument("--purge-allow", metavar="NETWORK", action="append", default=[])
