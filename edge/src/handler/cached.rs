@@ -196,11 +196,15 @@ impl Rounds {
         };
         let outcome = flight.outcome(patience).await;
         drop(place);
-        let own = first.as_ref().and_then(FirstSeat::take_reply);
-        if let Some((reply, reason)) = own.filter(|(reply, _)| !look.asks_again(reply.manner())) {
+        let outcome = match first.as_ref().and_then(FirstSeat::take_reply) {
             // The application saw all that this visitor sent.
-            return FlightResult::Own(reply, reason);
-        }
+            Some((reply, reason)) if !look.asks_again(reply.manner()) => {
+                return FlightResult::Own(reply, reason);
+            }
+            // It did not, and this visitor is asked for again. A stale page is for those who asked besides.
+            Some((_, reason)) => Some(flights::Outcome::Pass(reason)),
+            None => outcome,
+        };
         let served = match outcome {
             Some(flights::Outcome::Page(served)) => served,
             Some(flights::Outcome::Pass(reason)) if ask.policy.hit_for_miss.is_zero() => return pass(reason),

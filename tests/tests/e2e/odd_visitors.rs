@@ -53,6 +53,32 @@ fn a_reply_that_may_not_be_stored_leaves_other_variants_alone(stack: &Stack) {
     assert_eq!(stack.oracle.calls("odd"), 3);
 }
 
+both_topologies!(who_asks_for_the_refresh_is_answered_for_itself, SETTINGS);
+fn who_asks_for_the_refresh_is_answered_for_itself(stack: &Stack) {
+    // What has become of the page, and the status of its answer.
+    let changes = [
+        ("h=Cache-Control:private", 200),
+        ("h=Set-Cookie:a%3Db", 200),
+        ("status=302&h=Cache-Control:private&h=Location:/login", 302),
+        ("status=403", 403),
+        ("status=401", 401),
+    ];
+    let visitors = [&[][..], &[("Cookie", "_ga=1")]];
+    let cases = || {
+        let changes = changes.iter().enumerate();
+        changes.flat_map(|(n, change)| (0..visitors.len()).map(move |v| (format!("own{n}-{v}"), change, v)))
+    };
+    for (name, (change, _), _) in cases() {
+        assert_eq!(stack.get(&format!("/short/count/{name}")).expect(200).text(), "1\n");
+        stack.oracle.set(&name, change);
+    }
+    thread::sleep(PAST_A_SECOND);
+    for (name, (change, status), v) in cases() {
+        let own = stack.get_with(&format!("/short/count/{name}"), visitors[v]);
+        assert_eq!((own.status, own.text() == "1\n"), (*status, false), "{change} {:?}", visitors[v]);
+    }
+}
+
 both_topologies!(a_refusal_on_a_refresh_leaves_the_stale_page, SETTINGS);
 fn a_refusal_on_a_refresh_leaves_the_stale_page(stack: &Stack) {
     let statuses = [401, 403, 406, 408, 429, 500, 503];
