@@ -28,6 +28,7 @@ use tonic::Status;
 use weir_proto::fetch::Replies;
 use weir_proto::fields;
 use weir_proto::origin::{FetchReply, Kind, RequestHead, fetch_reply};
+use weir_proto::transport::TransportError;
 
 use crate::application::adapters::{Adapters, Call};
 use crate::application::failure::{blame_client, from_status, is_lost};
@@ -47,6 +48,12 @@ const SLACK: Duration = Duration::from_millis(500);
 /// Pauses before a call that was lost with its connection is repeated: connections break together, but not at
 /// the same moment.
 const PAUSES: [Duration; 2] = [Duration::ZERO, Duration::from_millis(100)];
+
+/// How long a request of which nothing was sent is sent anew while connections refuse it because they drain.
+/// How many of these there are says nothing: each adapter has several, and a slow machine learns of their end
+/// one by one.
+const REFUSALS: Duration = Duration::from_secs(1);
+const REFUSAL_PAUSE: Duration = Duration::from_millis(20);
 
 /// The application, reached through the wsgi-adapters of this edge.
 pub(crate) struct Application {
@@ -131,7 +138,7 @@ impl Application {
         let (mut pauses, mut others) = (PAUSES.into_iter(), self.adapters.others());
         let mut attempted = self.attempt(&call, first, BodyAndHints { body, hints }, patience).await;
         loop {
-            let NoReply { failure, unsent } = match attempted {
+            let NoReply { failure, unsent, connected } = match attempted {
                 Ok(answered) => return answered.map(|reply| reply.of(call)),
                 Err(lost) => lost,
             };
@@ -142,6 +149,8 @@ impl Application {
             // Addresses where nobody listens cost no time and no request.
             if refused && others > 0 {
                 others -= 1;
+            } else if refused && connected && begun.elapsed() < REFUSALS {
+                sleep(REFUSAL_PAUSE).await;
             } else {
                 let Some(pause) = pauses.next() else { return Err(failure) };
                 sleep(pause).await;
@@ -203,7 +212,7 @@ impl Application {
                     call.refused();
                     // No server of this adapter accepted the request: another adapter may have others.
                     if self.adapters.is_any_well() {
-                        Err(NoReply { failure, unsent: None })
+                        Err(NoReply { failure, unsent: None, connected: true })
                     } else {
                         Ok(Err(failure))
                     }
@@ -219,7 +228,8 @@ impl Application {
                     Some(unread) => unread.lock().take(),
                     None => Some(RequestBody::empty()),
                 });
-                Err(NoReply { unsent: unsent.flatten(), failure: from_status(status) })
+                let connected = TransportError::was_connected(&status);
+                Err(NoReply { unsent: unsent.flatten(), connected, failure: from_status(status) })
             }
             Err(status) => Ok(Err(blame_client(from_status(status), &fault))),
         }
@@ -232,6 +242,8 @@ struct NoReply {
     failure: Failure,
     /// The request's body, if nothing of the request was sent.
     unsent: Option<RequestBody>,
+    /// There was a connection.
+    connected: bool,
 }
 
 /// What is sent after the head of a request, and what comes before the head of its reply.

@@ -7,12 +7,29 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tonic::body::Body;
 use tonic::transport::Channel;
+use tonic::{ConnectError, Status};
 use tower::util::{BoxCloneSyncService, ServiceExt};
 
 /// The call did not reach the service, or its reply did not come back.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct TransportError(String);
+#[error("{text}")]
+pub struct TransportError {
+    text: String,
+    is_connected: bool,
+}
+
+impl TransportError {
+    fn of(error: &(dyn std::error::Error + 'static)) -> Self {
+        let is_connected = !causes(error).any(|cause| cause.is::<ConnectError>());
+        Self { text: describe(error), is_connected }
+    }
+
+    /// Tells whether a call failed on a connection that was there: its peer drains, or has just ended.
+    pub fn was_connected(status: &Status) -> bool {
+        let lost = causes(status).find_map(|cause| cause.downcast_ref::<Self>());
+        lost.is_some_and(|lost| lost.is_connected)
+    }
+}
 
 /// Carries a gRPC request to a service and its reply back. Cheap to clone. Has no deadline of its own:
 /// callers bound every wait.
@@ -27,8 +44,9 @@ pub fn network(connections: Vec<Channel>) -> Transport {
         let chosen = turn.fetch_add(1, Ordering::Relaxed) % connections.len().max(1);
         let connection = connections.get(chosen).cloned();
         async move {
-            let connection = connection.ok_or_else(|| TransportError("no connection".into()))?;
-            connection.oneshot(request).await.map_err(|error| TransportError(describe(&error)))
+            let connection = connection
+                .ok_or_else(|| TransportError { text: "no connection".to_owned(), is_connected: false })?;
+            connection.oneshot(request).await.map_err(|error| TransportError::of(&error))
         }
     }))
 }
@@ -47,13 +65,13 @@ where
 }
 
 /// The error and its causes in one line: tonic's own text is just "transport error".
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+fn describe(error: &(dyn std::error::Error + 'static)) -> String {
+    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The error itself first.
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
 }

@@ -1,14 +1,23 @@
 //! What is asked again, and where, when an adapter is lost.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use futures_util::stream;
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::Server;
+use tonic::codegen::Service;
+use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
+use weir_proto::fetch;
 use weir_proto::origin::origin_server::{Origin, OriginServer};
 use weir_proto::origin::{End, FetchReply, FetchRequest, ReplyHead, fetch_reply, fetch_request};
+use weir_proto::transport;
 
 use super::*;
 use crate::peers::WsgiAdapters;
@@ -101,5 +110,58 @@ async fn what_was_not_sent_is_sent_elsewhere_and_what_was_only_if_it_may_be_repe
         assert_eq!(answer.as_deref(), expected.as_ref().map(|text| *text), "{method} {body:?} {adapters:?}");
         let asked = (well.asked.swap(0, Ordering::Relaxed), losing.asked.swap(0, Ordering::Relaxed));
         assert_eq!(asked, *calls, "{method} {body:?} {adapters:?}");
+    }
+}
+
+/// Connects to an adapter of which this many connections say GOAWAY before they are asked for anything.
+struct Draining {
+    left: usize,
+    peer: Peer,
+}
+
+impl Service<Uri> for Draining {
+    type Response = TokioIo<DuplexStream>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+        const GOAWAY: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+        let (ours, mut theirs) = duplex(1 << 20);
+        let (drains, peer) = (self.left > 0, self.peer.clone());
+        self.left = self.left.saturating_sub(1);
+        Box::pin(async move {
+            if drains {
+                theirs.write_all(&[SETTINGS, GOAWAY].concat()).await?;
+                tokio::spawn(async move { tokio::io::copy(&mut theirs, &mut tokio::io::sink()).await });
+            } else {
+                let server = Server::builder().add_service(OriginServer::new(peer));
+                tokio::spawn(server.serve_with_incoming(tokio_stream::once(Ok::<_, io::Error>(theirs))));
+            }
+            Ok(TokioIo::new(ours))
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_draining_connections_refuse_waits_for_one_that_does_not() {
+    for (draining, expected) in [(0, Ok("0")), (8, Ok("0")), (usize::MAX, Err(Kind::Unreachable))] {
+        let peer = Peer::default();
+        let connector = Draining { left: draining, peer: peer.clone() };
+        let channel = Endpoint::from_static("http://adapter").connect_with_connector_lazy(connector);
+        let fetcher = fetch::over(transport::network(vec![channel]));
+        let adapters = Arc::new(Adapters::new(WsgiAdapters::Connected(vec![fetcher])));
+        let origins =
+            Application::new(adapters, Duration::from_secs(5), Arc::new(Metrics::new(Default::default)));
+        let head = || RequestHead { method: "POST".to_owned(), ..RequestHead::default() };
+        let begun = Instant::now();
+        let answer = origins.fetch(head, RequestBody::empty(), None).await.map_err(|failure| failure.kind);
+        assert_eq!(answer.map(|reply| reply.server).as_deref(), expected.as_ref().copied(), "{draining}");
+        assert_eq!(peer.asked.load(Ordering::Relaxed), usize::from(expected.is_ok()), "{draining}");
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     }
 }
