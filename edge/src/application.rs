@@ -9,6 +9,7 @@ pub(crate) mod ask;
 mod failure;
 pub(crate) mod hints;
 pub(crate) mod page_span;
+pub(crate) mod passes;
 pub(crate) mod reply;
 pub(crate) mod told;
 mod upload;

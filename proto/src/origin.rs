@@ -253,6 +253,8 @@ pub enum Kind {
     Overloaded = 7,
     /// The request's body broke off or broke the rules: the client is to blame.
     BadBody = 8,
+    /// The request has been through this adapter several times: the pool's server leads back to it.
+    Loop = 9,
 }
 impl Kind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -270,6 +272,7 @@ impl Kind {
             Self::HeadTooLarge => "HEAD_TOO_LARGE",
             Self::Overloaded => "OVERLOADED",
             Self::BadBody => "BAD_BODY",
+            Self::Loop => "LOOP",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -284,6 +287,7 @@ impl Kind {
             "HEAD_TOO_LARGE" => Some(Self::HeadTooLarge),
             "OVERLOADED" => Some(Self::Overloaded),
             "BAD_BODY" => Some(Self::BadBody),
+            "LOOP" => Some(Self::Loop),
             _ => None,
         }
     }

@@ -26,6 +26,9 @@ mod tls_within;
 // What clients may send, how long they may take, and what they get.
 #[path = "e2e/front.rs"]
 mod front;
+// Pools that lead back to their own edge.
+#[path = "e2e/loops.rs"]
+mod loops;
 // Behind other proxies.
 #[path = "e2e/proxies.rs"]
 mod proxies;

@@ -37,6 +37,8 @@ pub(crate) enum Error {
     Server(#[from] ServerError),
     #[error("the edge takes no more of the reply")]
     Unread,
+    #[error("the request has been here {0} times already: the pool's server leads back to this edge")]
+    Loop(usize),
 }
 
 /// A request that got no (whole) reply.
@@ -156,6 +158,7 @@ impl Error {
             Self::Full(_) | Self::Storage(_) => Kind::Overloaded,
             Self::Server(error) => error.kind(),
             Self::Unread => Kind::Timeout,
+            Self::Loop(_) => Kind::Loop,
         })
     }
 
@@ -172,6 +175,7 @@ impl Error {
             Some(Kind::HeadTooLarge) => "head_too_large",
             Some(Kind::Overloaded) => "overloaded",
             Some(Kind::BadBody) => "bad_body",
+            Some(Kind::Loop) => "loop",
         }
     }
 

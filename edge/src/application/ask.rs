@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, Version};
+use http::{HeaderMap, HeaderValue, Version};
 use http_cache::{Policy, SharedRequest, holes, revalidate};
 use http1::head::Scheme;
 use weir_proto::fields;
 use weir_proto::origin::{Field, Priority, RequestHead};
+use weir_proto::passes;
 
 use crate::application::hints::Hints;
 use crate::application::told::ToldValues;
@@ -63,6 +64,8 @@ pub(crate) struct Ask {
     pub request_uri: Option<Bytes>,
     /// What the adapter is told besides.
     pub told: Option<Box<ToldValues>>,
+    /// The adapters that the request has been through.
+    pub passes: Option<HeaderValue>,
 }
 
 impl Ask {
@@ -156,6 +159,10 @@ impl SharedAsk {
         head.server_port = self.ask.scheme.port(&outgoing.authority).into();
         // An application that knows of holes leaves some, instead of making a page for nobody.
         head.fields.push(Field { name: holes::FIELD.into(), value: holes::OFFER.into() });
+        if let Some(passes) = &self.ask.passes {
+            let value = Bytes::copy_from_slice(passes.as_bytes());
+            head.fields.push(Field { name: Bytes::from_static(passes::FIELD.as_bytes()), value });
+        }
         head.shared = true;
         if let Some(told) = &self.ask.told {
             told.put(&mut head, true);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use crate::application::ask::Ask;
+use crate::application::passes::passes;
 use crate::fields::request::CommonFields;
 use crate::handler::{place, pool_request};
 use crate::reply::{Reply, error};
@@ -111,5 +112,6 @@ pub(crate) fn ask(
         hints: None,
         request_uri: request.asked.as_deref().map(|asked| asked.to_owned().into()),
         told: None,
+        passes: passes(&request.headers),
     }
 }

@@ -151,6 +151,10 @@ pub(crate) fn application(failure: &Failure) -> Reply {
         (Kind::UnknownPool, _) => {
             (StatusCode::BAD_GATEWAY, "The application cannot be reached.", "proxy_configuration_error")
         }
+        // RFC 9209 section 2.3.12.
+        (Kind::Loop, _) => {
+            (StatusCode::BAD_GATEWAY, "The application leads back to this server.", "proxy_loop_detected")
+        }
         (Kind::BadReply | Kind::CutOff | Kind::Unspecified, _) => {
             (StatusCode::BAD_GATEWAY, "The application did not answer properly.", "http_protocol_error")
         }
@@ -177,6 +181,7 @@ mod tests {
             (Kind::Timeout, None, 504),
             (Kind::BadReply, None, 502),
             (Kind::CutOff, None, 502),
+            (Kind::Loop, None, 502),
             (Kind::HeadTooLarge, None, 431),
             (Kind::Overloaded, None, 503),
             (Kind::BadBody, Some(BodyFault::Malformed), 400),

@@ -2,12 +2,14 @@
 //! which is ours to say.
 
 use std::collections::VecDeque;
+use std::sync::LazyLock;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use cgi::environ::{is_dropped, is_plain};
 use http1::head::Scheme;
 use http1::octets::{is_text, is_token};
 use weir_proto::origin::{Field, RequestHead};
+use weir_proto::passes;
 
 use crate::config::PoolConfig;
 use crate::error::Error;
@@ -22,6 +24,9 @@ const OURS: &[&[u8]] = &[
     b"x-forwarded-proto",
     b"x-real-ip",
 ];
+
+/// How often a request may go through one adapter: a site may ask another one of the same edge.
+const MAX_PASSES: usize = 4;
 
 pub(super) fn opening(head: &RequestHead, body: BodyLength, pool: &PoolConfig) -> Result<Bytes, Error> {
     let valid = |what: &str, holds: bool| match holds {
@@ -60,6 +65,7 @@ pub(super) fn opening(head: &RequestHead, body: BodyLength, pool: &PoolConfig) -
         out.field(b"traceparent", head.traceparent.as_bytes())?;
     }
     out.end_to_end(head)?;
+    out.field(passes::FIELD.as_bytes(), mark_next(head)?)?;
     if pool.via {
         // RFC 9110 section 7.6.3: a proxy "MUST send an appropriate Via header field", behind those of
         // others.
@@ -68,6 +74,16 @@ pub(super) fn opening(head: &RequestHead, body: BodyLength, pool: &PoolConfig) -
     }
     out.0.put_slice(b"\r\n");
     Ok(out.0.freeze())
+}
+
+/// Our mark, for a request that does not go round. RFC 9110 section 7.6: "An intermediary MUST NOT forward a
+/// message to itself unless it is protected from an infinite request loop."
+fn mark_next(head: &RequestHead) -> Result<&'static [u8], Error> {
+    static MARK: LazyLock<String> = LazyLock::new(|| passes::mark(rand::random()));
+    let is_it = |field: &&Field| field.name.eq_ignore_ascii_case(passes::FIELD.as_bytes());
+    let values = head.fields.iter().filter(is_it).map(|field| &field.value[..]);
+    let passes = passes::marks(values).filter(|mark| *mark == MARK.as_bytes()).count();
+    if passes < MAX_PASSES { Ok(MARK.as_bytes()) } else { Err(Error::Loop(passes)) }
 }
 
 pub(super) const LAST_CHUNK: Bytes = Bytes::from_static(b"0\r\n\r\n");

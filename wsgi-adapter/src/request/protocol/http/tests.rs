@@ -24,7 +24,9 @@ fn get(target: &'static str, fields: &[(&str, &str)]) -> RequestHead {
 
 fn written(head: &RequestHead, body: BodyLength) -> String {
     let opening = opening(head, body, &PoolConfig::default()).unwrap();
-    String::from_utf8_lossy(&opening).into_owned()
+    let text = String::from_utf8_lossy(&opening);
+    let mark = text.lines().find(|line| line.starts_with("cdn-loop: weir;id=")).expect("the adapter's mark");
+    text.replacen(&format!("{mark}\r\n"), "", 1)
 }
 
 const OURS: &str = "host: example.com:8443\r\nx-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: https\r\n\
@@ -152,6 +154,27 @@ fn via_is_a_setting() {
     let pool = PoolConfig { via: true, ..PoolConfig::default() };
     let opening = opening(&head, BodyLength::Nothing, &pool).unwrap();
     let text = String::from_utf8_lossy(&opening);
-    assert!(text.ends_with("via: 1.1 cdn\r\nvia: 2.0 weir\r\n\r\n"), "{text}");
+    let vias: Vec<_> = text.lines().filter(|line| line.starts_with("via: ")).collect();
+    assert_eq!(vias, ["via: 1.1 cdn", "via: 2.0 weir"], "{text}");
     assert!(!written(&get("/", &[]), BodyLength::Nothing).contains("weir"));
+}
+
+#[test]
+fn a_request_goes_through_an_adapter_a_few_times_only() {
+    let mark = |fields: &[(&str, &str)]| {
+        let sent = opening(&get("/", fields), BodyLength::Nothing, &PoolConfig::default())?;
+        let text = String::from_utf8_lossy(&sent).into_owned();
+        let line = text.lines().rfind(|line| line.starts_with("cdn-loop: ")).unwrap();
+        Ok::<_, Error>(line["cdn-loop: ".len()..].to_owned())
+    };
+    let own = mark(&[]).unwrap();
+    let (some, all) = ([&own[..]; MAX_PASSES - 1].join(", "), [&own[..]; MAX_PASSES - 1].join(" ,x,"));
+    assert_eq!(mark(&[("CDN-Loop", &some)]).unwrap(), own);
+    for fields in
+        [&[("CDN-Loop", &all[..]), ("cdn-loop", &own)][..], &[("cdn-loop", &format!("{own}, {all}"))]]
+    {
+        assert!(matches!(mark(fields), Err(Error::Loop(MAX_PASSES))), "{fields:?}");
+    }
+    let others = ["weir;id=0123456789abcdef"; 20].join(",");
+    assert_eq!(mark(&[("cdn-loop", &others), ("cdn-loop", &some)]).unwrap(), own, "those of another adapter");
 }
