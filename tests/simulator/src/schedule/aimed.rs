@@ -41,7 +41,7 @@ impl Schedule {
         schedule
     }
 
-    /// The same again and again, at most each `every` ms.
+    /// Adds an episode again and again, `every` ms after the last one at most.
     fn episodes(&mut self, chance: &mut StdRng, every: u64, add: fn(&mut Self, &mut StdRng, Duration)) {
         let mut at = START;
         while at < LENGTH.as_millis() as u64 {
