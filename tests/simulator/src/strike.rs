@@ -29,7 +29,7 @@ pub enum MessageLoss {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     pub name: &'static str,
-    /// Of which services, as far as the kind matters.
+    /// A service of the kind that has it.
     pub of: Service,
     setting: &'static str,
     /// The room if the first is refused, and how much more there is for each further one.

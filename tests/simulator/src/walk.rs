@@ -21,8 +21,8 @@ struct Step {
     violation: Mutex<Option<String>>,
 }
 
-/// Walks through all scenes, or takes each `every`-th step, and prints a line for each kind of failure. False:
-/// something was wrong.
+/// Walks through all scenes, or takes each `every`-th step, and prints a line for each kind of failure.
+/// False: something was wrong.
 #[allow(clippy::print_stdout, reason = "it is a program that reports")]
 pub(crate) fn walk(player: &Player, every: usize, jobs: u64) -> bool {
     let steps: Vec<Step> = Scene::ALL.into_iter().flat_map(|scene| steps(player, scene)).collect();

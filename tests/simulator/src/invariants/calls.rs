@@ -49,7 +49,7 @@ pub(super) fn one_per_lifetime(history: &History, found: &mut Vec<String>) {
 fn wanted_since(number: usize, began: Duration, history: &History) -> Duration {
     let is_of_the_call = |visit: &&Visit| matches!(&visit.reply, Reply::Page(page) if page.call == number);
     let came = history.visits.iter().filter(is_of_the_call).map(|visit| visit.began).min();
-    came.unwrap_or(began.saturating_sub(ON_ITS_WAY)).min(began)
+    came.unwrap_or_else(|| began.saturating_sub(ON_ITS_WAY)).min(began)
 }
 
 #[cfg(test)]
