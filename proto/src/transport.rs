@@ -6,13 +6,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tonic::body::Body;
-use tonic::transport::Channel;
 use tower::util::{BoxCloneSyncService, ServiceExt};
 
+use crate::link::Channel;
+
 /// The call did not reach the service, or its reply did not come back.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct TransportError(String);
+
+impl TransportError {
+    /// The error and its causes in one line.
+    pub(crate) fn of(error: &dyn std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self(text)
+    }
+}
 
 /// Carries a gRPC request to a service and its reply back. Cheap to clone. Has no deadline of its own:
 /// callers bound every wait.
@@ -28,7 +43,7 @@ pub fn network(connections: Vec<Channel>) -> Transport {
         let connection = connections.get(chosen).cloned();
         async move {
             let connection = connection.ok_or_else(|| TransportError("no connection".into()))?;
-            connection.oneshot(request).await.map_err(|error| TransportError(describe(&error)))
+            connection.call(request).await
         }
     }))
 }
@@ -44,16 +59,4 @@ where
     S::Future: Send + 'static,
 {
     BoxCloneSyncService::new(service.map_err(|never| match never {}))
-}
-
-/// The error and its causes in one line: tonic's own text is just "transport error".
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
