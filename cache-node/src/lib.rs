@@ -33,10 +33,10 @@ use process::settings::Mistakes;
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tonic::server::NamedService;
-use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use weir_proto::cache::cache_server::CacheServer;
+use weir_proto::link::{self, LinkSettings};
 use weir_proto::tls::{self, Tls, TlsError};
 
 pub use config::{Config, RedisConfig, WrongSetting};
@@ -62,8 +62,6 @@ pub enum RunError {
     Redis(#[from] WrongSetting),
     #[error("cache_node.tls.{key}: {0}", key = .0.key)]
     Tls(#[from] TlsError),
-    #[error("serving gRPC: {0}")]
-    Serve(#[from] tonic::transport::Error),
 }
 
 /// Reports everything that is wrong with the settings, by building what the node would use.
@@ -168,24 +166,23 @@ pub async fn run(
     });
     let incoming = tls::incoming(listener, Tls::watched(config.tls.as_ref())?);
     let max_streams = u32::try_from(config.max_streams).unwrap_or(u32::MAX);
-    Server::builder()
+    let settings = LinkSettings {
         // An edge has few connections: one must carry all who wait, and the lookups behind them.
-        .max_concurrent_streams(max_streams)
+        max_streams,
         // Visitors who leave cancel streams, which is no attack here.
-        .http2_max_pending_accept_reset_streams(Some(config.max_streams))
-        .http2_max_local_error_reset_streams(Some(config.max_streams))
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .http2_keepalive_interval(Some(PING_EVERY))
-        .http2_keepalive_timeout(Some(PING_TIMEOUT))
-        .add_service(health_service)
-        .add_service(cache)
-        .serve_with_incoming_shutdown(incoming, async {
-            shutdown.draining().await;
-            closing.cancel();
-            say(&health, ServingStatus::NotServing).await;
-        })
-        .await?;
+        aborted_calls: config.max_streams,
+        broken_streams: config.max_streams,
+        stream_window: STREAM_WINDOW,
+        connection_window: CONNECTION_WINDOW,
+        ping_every: PING_EVERY,
+        ping_timeout: PING_TIMEOUT,
+    };
+    let draining = async {
+        shutdown.draining().await;
+        closing.cancel();
+        say(&health, ServingStatus::NotServing).await;
+    };
+    link::serve(incoming, (cache, health_service), settings, draining).await;
     Ok(())
 }
 

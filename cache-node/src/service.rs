@@ -1,7 +1,9 @@
 //! The calls of `proto/cache.proto`: each is handed to the room that serves it.
 
+use std::option;
 use std::sync::Arc;
 
+use futures_util::stream::{self, Chain, StreamExt};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataValue;
@@ -17,6 +19,9 @@ use crate::node::NodeState;
 use crate::streams::OpenStream;
 use crate::{exchange, purge_order, watch};
 
+type ReplyMessage = Result<ExchangeReply, Status>;
+type FirstAndRest = Chain<stream::Iter<option::IntoIter<ReplyMessage>>, ReceiverStream<ReplyMessage>>;
+
 /// One cache-node: the service behind `weir.cache.Cache`.
 pub struct Node {
     pub(crate) state: Arc<NodeState>,
@@ -30,14 +35,14 @@ impl Node {
 
 #[tonic::async_trait]
 impl Cache for Node {
-    type ExchangeStream = ReceiverStream<Result<ExchangeReply, Status>>;
+    type ExchangeStream = FirstAndRest;
 
     async fn exchange(
         &self,
         request: Request<Streaming<ExchangeRequest>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
         let (open, state) = (self.open()?, self.state.clone());
-        let (sender, receiver) = mpsc::channel(exchange::AHEAD);
+        let (sender, mut receiver) = mpsc::channel(exchange::AHEAD);
         // A task of its own: a store that has arrived whole is finished also if the edge leaves.
         self.state.shutdown.spawn(async move {
             let _open = open;
@@ -45,7 +50,9 @@ impl Cache for Node {
             state.exchanges.serve(request.into_inner(), sender).await;
             state.metrics.streams.dec();
         });
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        // HTTP's head goes out with the first reply, in one packet.
+        let first = stream::iter(receiver.recv().await);
+        Ok(Response::new(first.chain(ReceiverStream::new(receiver))))
     }
 
     type WatchStream = ReceiverStream<Result<WatchReply, Status>>;

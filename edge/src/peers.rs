@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
-use tonic::transport::Endpoint;
 use weir_proto::fetch::Fetcher;
+use weir_proto::link::ChannelSettings;
 use weir_proto::tls::{self, Tls, TlsError};
 use weir_proto::transport::{self, Transport};
 
@@ -70,7 +70,7 @@ impl Peers {
         let wsgi_adapters = urls(&settings.wsgi_adapter.0)?;
         // A name that no certificate can have is refused before any look-up.
         for url in &wsgi_adapters {
-            connect(Endpoint::from(url.clone()), url, tls.as_ref())?;
+            connect(url, url, tls.as_ref())?;
         }
         Ok(Self {
             cache_nodes: CacheNodes::Named { urls: urls(&settings.cache_node.0)?, tls: tls.clone() },
@@ -91,24 +91,20 @@ pub(crate) fn connect_to(
 ) -> Result<Transport, BadPeer> {
     let target = Uri::builder().scheme(url.scheme_str().unwrap_or("http"));
     let target = target.authority(address.to_string()).path_and_query("/").build();
-    connect(Endpoint::from(target.map_err(|_| BadPeer::Url(url.to_string()))?), url, tls)
+    connect(&target.map_err(|_| BadPeer::Url(url.to_string()))?, url, tls)
 }
 
 /// `url` has the name that the peer's certificate must have.
-fn connect(endpoint: Endpoint, url: &Uri, tls: Option<&Arc<Tls>>) -> Result<Transport, BadPeer> {
-    let endpoint = endpoint
-        .connect_timeout(CONNECT)
-        .http2_keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .tcp_nodelay(true)
-        .http2_max_concurrent_reset_streams(GIVEN_UP)
-        // Otherwise the rest of aborted calls would end the connection, with everything on it, when there is
-        // enough of it.
-        .http2_max_local_error_reset_streams(None);
+fn connect(target: &Uri, url: &Uri, tls: Option<&Arc<Tls>>) -> Result<Transport, BadPeer> {
+    let settings = ChannelSettings {
+        connect: CONNECT,
+        ping_every: PING_EVERY,
+        ping_timeout: PING_TIMEOUT,
+        stream_window: STREAM_WINDOW,
+        connection_window: CONNECTION_WINDOW,
+        aborted_calls: GIVEN_UP,
+    };
     let host = url.host().unwrap_or_default();
-    let connections = (0..CONNECTIONS).map(|_| tls::lazily(&endpoint, tls, host));
+    let connections = (0..CONNECTIONS).map(|_| tls::lazily(target, settings, tls, host));
     Ok(transport::network(connections.collect::<Result<_, _>>()?))
 }

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use futures_util::stream::Stream;
-use tonic::{Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming};
 
+use crate::link::OnceOnly;
 use crate::origin::fetch_request::Message;
 use crate::origin::origin_client::OriginClient;
 use crate::origin::{FetchReply, FetchRequest, RequestHead};
@@ -48,10 +49,22 @@ struct Network(OriginClient<Transport>);
 impl Fetcher for Network {
     fn fetch(&self, head: RequestHead, rest: BodyMessages) -> Replies {
         let (mut client, sent) = (self.0.clone(), Arc::new(AtomicBool::new(false)));
-        let messages = NetworkRequest { head: Some(head), sent: sent.clone(), rest };
+        let once_only = !is_repeatable(&head);
+        let mut messages = Request::new(NetworkRequest { head: Some(head), sent: sent.clone(), rest });
+        if once_only {
+            messages.extensions_mut().insert(OnceOnly);
+        }
         let call = async move { client.fetch(messages).await.map(Response::into_inner) };
         Box::new(NetworkReplies { state: State::Called(Box::pin(call)), sent })
     }
+}
+
+/// Whether it may be sent again if its first call was lost: it has no body, and doing it twice is as good as
+/// once (RFC 9110 section 9.2.2).
+fn is_repeatable(head: &RequestHead) -> bool {
+    head.content_length == Some(0)
+        && head.upgrade.is_empty()
+        && matches!(&*head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE")
 }
 
 struct NetworkRequest {
@@ -119,10 +132,10 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use futures_util::StreamExt;
-    use tonic::transport::Endpoint;
-    use tonic::{Code, Request};
+    use tonic::Code;
 
     use super::*;
+    use crate::link::{Channel, ChannelSettings};
     use crate::origin::origin_server::{Origin, OriginServer};
     use crate::transport;
 
@@ -162,7 +175,7 @@ mod tests {
     #[tokio::test]
     async fn only_what_nothing_was_sent_of_is_taken_back() {
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let refusing = Endpoint::from_shared(format!("http://{nobody}")).unwrap().connect_lazy();
+        let refusing = Channel::new(&format!("http://{nobody}").parse().unwrap(), ChannelSettings::default());
         let giving_up = |messages| transport::in_process(OriginServer::new(AbortingOrigin { messages }));
         for (transport, taken_back) in [
             (transport::network(vec![refusing]), true),

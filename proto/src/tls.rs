@@ -94,7 +94,7 @@ impl Tls {
         self.read.load().server.clone()
     }
 
-    fn client(&self) -> Arc<ClientConfig> {
+    pub(crate) fn client(&self) -> Arc<ClientConfig> {
         self.read.load().client.clone()
     }
 

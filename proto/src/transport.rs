@@ -2,32 +2,40 @@
 //! which.
 
 use std::convert::Infallible;
+use std::error::Error;
+use std::iter::successors;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tonic::Status;
 use tonic::body::Body;
-use tonic::transport::Channel;
-use tonic::{ConnectError, Status};
 use tower::util::{BoxCloneSyncService, ServiceExt};
 
+use crate::link::Channel;
+
 /// The call did not reach the service, or its reply did not come back.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{text}")]
 pub struct TransportError {
     text: String,
-    is_connected: bool,
+    was_connected: bool,
 }
 
 impl TransportError {
-    fn of(error: &(dyn std::error::Error + 'static)) -> Self {
-        let is_connected = !causes(error).any(|cause| cause.is::<ConnectError>());
-        Self { text: describe(error), is_connected }
+    /// Nobody answers at the peer's address.
+    pub(crate) fn unreachable(error: &(dyn Error + 'static)) -> Self {
+        Self { text: described(error), was_connected: false }
+    }
+
+    /// A connection that was there has failed.
+    pub(crate) fn lost(error: &(dyn Error + 'static)) -> Self {
+        Self { text: described(error), was_connected: true }
     }
 
     /// Tells whether a call failed on a connection that was there: its peer drains, or has just ended.
     pub fn was_connected(status: &Status) -> bool {
         let lost = causes(status).find_map(|cause| cause.downcast_ref::<Self>());
-        lost.is_some_and(|lost| lost.is_connected)
+        lost.is_some_and(|lost| lost.was_connected)
     }
 }
 
@@ -44,9 +52,8 @@ pub fn network(connections: Vec<Channel>) -> Transport {
         let chosen = turn.fetch_add(1, Ordering::Relaxed) % connections.len().max(1);
         let connection = connections.get(chosen).cloned();
         async move {
-            let connection = connection
-                .ok_or_else(|| TransportError { text: "no connection".to_owned(), is_connected: false })?;
-            connection.oneshot(request).await.map_err(|error| TransportError::of(&error))
+            let none = || TransportError { text: "no connection".to_owned(), was_connected: false };
+            connection.ok_or_else(none)?.call(request).await
         }
     }))
 }
@@ -64,14 +71,12 @@ where
     BoxCloneSyncService::new(service.map_err(|never| match never {}))
 }
 
-/// The error and its causes in one line: tonic's own text is just "transport error".
-fn describe(error: &(dyn std::error::Error + 'static)) -> String {
+/// The error and its causes in one line.
+fn described(error: &(dyn Error + 'static)) -> String {
     causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The error itself first.
-fn causes<'a>(
-    error: &'a (dyn std::error::Error + 'static),
-) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
+fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    successors(Some(error), |&error| error.source())
 }

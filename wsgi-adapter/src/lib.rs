@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use process::shutdown::Shutdown;
 use tokio::net::TcpListener;
-use tonic::transport::Server;
 use weir_proto::fetch::Fetcher;
+use weir_proto::link::{self, LinkSettings};
 use weir_proto::origin::origin_server::OriginServer;
 use weir_proto::tls::{self, Tls, TlsConfig, TlsError};
 
@@ -47,6 +47,8 @@ const MAX_STREAMS: u32 = 10_000;
 /// Fetches that an edge may cancel before they were begun, many clients leaving at once, without being taken
 /// for an attack.
 const MAX_RESETS: usize = 10_000;
+/// Streams that an edge may break the rules of HTTP/2 in before its connection ends.
+const MAX_BROKEN: usize = 1024;
 /// A body comes in chunks of 64 KiB, a head is limited by the edge: anything larger is no edge.
 const MAX_MESSAGE: usize = 1 << 20;
 /// What an upload may have on its way that its server has not taken.
@@ -62,8 +64,6 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum RunError {
     #[error("wsgi_adapter.tls.{key}: {0}", key = .0.key)]
     Tls(#[from] TlsError),
-    #[error("serving gRPC: {0}")]
-    Serve(#[from] tonic::transport::Error),
 }
 
 /// The fetcher of an edge in this process.
@@ -92,16 +92,15 @@ pub async fn run(
         shutdown.draining().await;
         health.set_not_serving::<OriginServer<Adapter>>().await;
     };
-    Server::builder()
-        .max_concurrent_streams(MAX_STREAMS)
-        .http2_max_pending_accept_reset_streams(Some(MAX_RESETS))
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .http2_keepalive_interval(Some(PING_EVERY))
-        .http2_keepalive_timeout(Some(PING_TIMEOUT))
-        .add_service(health_service)
-        .add_service(service(&pools, &shutdown))
-        .serve_with_incoming_shutdown(incoming, draining)
-        .await?;
+    let settings = LinkSettings {
+        max_streams: MAX_STREAMS,
+        aborted_calls: MAX_RESETS,
+        broken_streams: MAX_BROKEN,
+        stream_window: STREAM_WINDOW,
+        connection_window: CONNECTION_WINDOW,
+        ping_every: PING_EVERY,
+        ping_timeout: PING_TIMEOUT,
+    };
+    link::serve(incoming, (service(&pools, &shutdown), health_service), settings, draining).await;
     Ok(())
 }

@@ -11,7 +11,6 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataValue;
-use tonic::transport::Endpoint;
 use tonic::{Code, Status, Streaming};
 use weir_proto::cache::cache_client::CacheClient;
 use weir_proto::cache::exchange_reply::Message as Reply;
@@ -23,6 +22,7 @@ use weir_proto::cache::{
     SecretRequest, StoreReply, Use, WatchBeat, WatchHello, WatchLeave, WatchPurge, WatchReply, WatchRequest,
     watch_reply, watch_request,
 };
+use weir_proto::link::{Channel, ChannelSettings};
 use weir_proto::origin::{End, Field};
 use weir_proto::transport::{self, Transport};
 
@@ -62,7 +62,8 @@ impl TestNode {
                 let node = open(&config, Metrics::default(), &shutdown).unwrap();
                 let server =
                     tokio::spawn(run(node, config, listener, Readiness::default(), shutdown.clone()));
-                let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
+                let url = format!("http://{address}").parse().unwrap();
+                let channel = Channel::new(&url, ChannelSettings::default());
                 let client = CacheClient::new(transport::network(vec![channel]));
                 Self { client, shutdown, server: Some(server), address: Some(address) }
             }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use http1::octets::{is_text, is_token};
 use http1::path::{self, BadPath};
+use http1::write::number;
 
 mod fields;
 mod script;
@@ -106,25 +107,31 @@ pub fn variables(request: &Request<'_>, out: &mut impl Variables) -> Result<(), 
     let path = if path == b"*" { Cow::default() } else { path::normalise(path)?.into_bytes() };
     let scheme = if request.https { "https" } else { "http" };
     let content_type = fields::first(request.fields, b"content-type");
-    let length = request.content_length.map(|length| length.to_string()).unwrap_or_default();
+    let mut digits = Vec::with_capacity(20);
 
     let mut out = Writer { out, extra: request.extra };
     out.text("QUERY_STRING", query)?;
     out.text("REQUEST_METHOD", request.method.as_bytes())?;
     out.text("CONTENT_TYPE", content_type)?;
-    out.text("CONTENT_LENGTH", length.as_bytes())?;
+    if let Some(length) = request.content_length {
+        number(&mut digits, length);
+    }
+    out.bytes(b"CONTENT_LENGTH", &digits)?;
     let sent = if request.request_uri.is_empty() { request.target } else { request.request_uri };
     out.text("REQUEST_URI", sent)?;
     script::variables(request, &path, &mut out)?;
     out.text("DOCUMENT_ROOT", request.document_root.as_bytes())?;
     out.text("SERVER_PROTOCOL", request.protocol.as_bytes())?;
-    out.text("REQUEST_SCHEME", scheme.as_bytes())?;
+    out.bytes(b"REQUEST_SCHEME", scheme.as_bytes())?;
     if request.https {
-        out.text("HTTPS", b"on")?;
+        out.bytes(b"HTTPS", b"on")?;
     }
     out.text("REMOTE_ADDR", request.client_address.as_bytes())?;
-    out.text("REMOTE_PORT", request.client_port.to_string().as_bytes())?;
-    out.text("SERVER_PORT", request.server_port.to_string().as_bytes())?;
+    for (name, port) in [("REMOTE_PORT", request.client_port), ("SERVER_PORT", request.server_port)] {
+        digits.clear();
+        number(&mut digits, port.into());
+        out.bytes(name.as_bytes(), &digits)?;
+    }
     out.text("SERVER_NAME", request.server_name.as_bytes())?;
     fields::variables(request, scheme, &mut out)?;
     for (name, value) in request.extra {

@@ -7,6 +7,7 @@ pub mod head;
 pub mod hop_by_hop;
 pub mod octets;
 pub mod path;
+pub mod repeats;
 pub mod reply;
 pub mod uri;
 pub mod write;

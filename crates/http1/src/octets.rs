@@ -46,7 +46,20 @@ fn hex_digit(byte: u8) -> Option<u8> {
 /// Tells whether a field's value may hold these bytes (RFC 9110 §5.5): no control character but the tab.
 #[inline]
 pub fn is_text(bytes: &[u8]) -> bool {
-    value_end(bytes, 0) == bytes.len()
+    holds_no_control(bytes) || value_end(bytes, 0) == bytes.len()
+}
+
+/// Whether no byte is below 0x20 or is 0x7f. The last block is looked at where it ends, and so may begin
+/// within the one before it.
+#[inline]
+fn holds_no_control(bytes: &[u8]) -> bool {
+    if let Some(last) = bytes.last_chunk::<16>() {
+        return !has_control(last) && !bytes.as_chunks::<16>().0.iter().any(has_control);
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        return (controls(u64::from_le_bytes(*first)) | controls(u64::from_le_bytes(*last))) == 0;
+    }
+    !bytes.iter().any(|&byte| ends_value(byte))
 }
 
 #[inline]

@@ -9,8 +9,10 @@ pub fn bodiless(status: StatusCode) -> bool {
     status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-/// Writes the status line and the reply's own fields but `last`, which the caller writes behind them.
-pub fn start(out: &mut Vec<u8>, status: StatusCode, headers: &HeaderMap, last: &[HeaderName]) {
+/// Writes the status line and the reply's own fields but `last`, which the caller writes behind them. Returns
+/// whether there are any of these.
+pub fn start(out: &mut Vec<u8>, status: StatusCode, headers: &HeaderMap, last: &[HeaderName]) -> bool {
+    let mut has_last = false;
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
@@ -18,7 +20,11 @@ pub fn start(out: &mut Vec<u8>, status: StatusCode, headers: &HeaderMap, last: &
     out.extend_from_slice(b"\r\n");
     for (name, value) in headers {
         // Framing and persistence are the connection's own affair.
-        if matches!(*name, CONTENT_LENGTH | TRANSFER_ENCODING | CONNECTION) || last.contains(name) {
+        if matches!(*name, CONTENT_LENGTH | TRANSFER_ENCODING | CONNECTION) {
+            continue;
+        }
+        if last.contains(name) {
+            has_last = true;
             continue;
         }
         field_line(out, name.as_str(), value.as_bytes());
@@ -26,6 +32,7 @@ pub fn start(out: &mut Vec<u8>, status: StatusCode, headers: &HeaderMap, last: &
     if !headers.contains_key(SERVER) {
         out.extend_from_slice(b"server: weir\r\n");
     }
+    has_last
 }
 
 pub fn field_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {

@@ -2,19 +2,15 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 
 use futures_util::stream;
-use http::Uri;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::AsyncWriteExt;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::codegen::Service;
-use tonic::transport::{Endpoint, Server};
+use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::fetch;
+use weir_proto::link::{Channel, ChannelSettings};
 use weir_proto::origin::origin_server::{Origin, OriginServer};
 use weir_proto::origin::{End, FetchReply, FetchRequest, ReplyHead, fetch_reply, fetch_request};
 use weir_proto::transport;
@@ -113,37 +109,20 @@ async fn what_was_not_sent_is_sent_elsewhere_and_what_was_only_if_it_may_be_repe
     }
 }
 
-/// Connects to an adapter of which this many connections say GOAWAY before they are asked for anything.
-struct Draining {
-    left: usize,
-    peer: Peer,
-}
-
-impl Service<Uri> for Draining {
-    type Response = TokioIo<DuplexStream>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
-        const GOAWAY: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0];
-        let (ours, mut theirs) = duplex(1 << 20);
-        let (drains, peer) = (self.left > 0, self.peer.clone());
-        self.left = self.left.saturating_sub(1);
-        Box::pin(async move {
-            if drains {
-                theirs.write_all(&[SETTINGS, GOAWAY].concat()).await?;
-                tokio::spawn(async move { tokio::io::copy(&mut theirs, &mut tokio::io::sink()).await });
-            } else {
-                let server = Server::builder().add_service(OriginServer::new(peer));
-                tokio::spawn(server.serve_with_incoming(tokio_stream::once(Ok::<_, io::Error>(theirs))));
-            }
-            Ok(TokioIo::new(ours))
-        })
+/// An adapter of which this many connections say GOAWAY before they are asked for anything.
+async fn drain(listener: tokio::net::TcpListener, mut left: usize, peer: Peer) -> io::Result<()> {
+    const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const GOAWAY: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+    loop {
+        let (mut connection, _) = listener.accept().await?;
+        if left > 0 {
+            left -= 1;
+            connection.write_all(&[SETTINGS, GOAWAY].concat()).await?;
+            tokio::spawn(async move { tokio::io::copy(&mut connection, &mut tokio::io::sink()).await });
+        } else {
+            let server = Server::builder().add_service(OriginServer::new(peer.clone()));
+            tokio::spawn(server.serve_with_incoming(tokio_stream::once(Ok::<_, io::Error>(connection))));
+        }
     }
 }
 
@@ -151,8 +130,10 @@ impl Service<Uri> for Draining {
 async fn what_draining_connections_refuse_waits_for_one_that_does_not() {
     for (draining, expected) in [(0, Ok("0")), (8, Ok("0")), (usize::MAX, Err(Kind::Unreachable))] {
         let peer = Peer::default();
-        let connector = Draining { left: draining, peer: peer.clone() };
-        let channel = Endpoint::from_static("http://adapter").connect_with_connector_lazy(connector);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        tokio::spawn(drain(listener, draining, peer.clone()));
+        let channel = Channel::new(&url, ChannelSettings::default());
         let fetcher = fetch::over(transport::network(vec![channel]));
         let adapters = Arc::new(Adapters::new(WsgiAdapters::Connected(vec![fetcher])));
         let origins =

@@ -69,7 +69,7 @@ impl ThroughRequest {
             || !target.starts_with('/')
             || target.starts_with(CHALLENGE_PATH)
             || path::without_dots(target).is_some()
-            || head.fields.iter().any(|(name, _)| trusted.is_field(name))
+            || trusted.names_own_field() && head.fields.iter().any(|(name, _)| trusted.is_field(name))
             || head.seen.has(KnownField::Other) && head.fields.iter().any(|(name, _)| forwarded::steers(name))
         {
             return None;

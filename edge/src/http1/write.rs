@@ -62,7 +62,10 @@ pub(crate) async fn send<W: AsyncWrite + Unpin>(
         if bodiless {
             return out.write(&mut [&head], &mut reply.body).await;
         }
-        let end = last_chunk(&reply.trailers, manner.title_names);
+        let end = match framing {
+            Framing::Chunked => last_chunk(&reply.trailers, manner.title_names),
+            _ => Vec::new(),
+        };
         send_body(&mut out, head, &mut reply.body, (framing, &end), &mut sent).await
     };
     // Pinned here, because passing them on would copy them.
@@ -210,13 +213,13 @@ pub(crate) fn whole_head(out: &mut Vec<u8>, reply: &Reply, manner: WriteManner) 
 }
 
 fn write_head(out: &mut Vec<u8>, reply: &Reply, framing: Framing, keep_alive: bool, manner: WriteManner) {
-    start(out, reply.status, &reply.headers, &LAST);
+    let has_last = start(out, reply.status, &reply.headers, &LAST);
     match framing {
         Framing::Length(length) => length_line(out, length),
         Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         Framing::None | Framing::UntilClose => {}
     }
-    for name in LAST {
+    for name in LAST.into_iter().filter(|_| has_last) {
         for value in reply.headers.get_all(&name) {
             field_line(out, name.as_str(), value.as_bytes());
         }

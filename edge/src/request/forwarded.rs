@@ -190,6 +190,11 @@ fn scheme(value: &str) -> Option<Scheme> {
 }
 
 impl TrustedProxies<'_> {
+    /// Whether a field that is none of the usual ones names the client.
+    pub(crate) fn names_own_field(&self) -> bool {
+        matches!(self.field, RealIpHeader::Field(_))
+    }
+
     /// Whether it is the field that names the client, if that is none of the usual ones.
     pub(crate) fn is_field(&self, name: &str) -> bool {
         matches!(self.field, RealIpHeader::Field(field) if field.as_str().eq_ignore_ascii_case(name))

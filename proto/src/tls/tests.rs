@@ -10,11 +10,13 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
-use tonic::transport::{Endpoint, Server};
+use tonic::transport::Server;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::{Tls, TlsConfig, incoming, lazily};
+use crate::link::ChannelSettings;
+use crate::transport::network;
 
 /// Enough time for one call on a busy machine.
 const LONG: Duration = Duration::from_secs(30);
@@ -59,9 +61,9 @@ async fn serve(tls: Option<Arc<Tls>>) -> SocketAddr {
 
 /// Makes one call over a connection of its own.
 async fn call(address: SocketAddr, tls: Option<&Arc<Tls>>, host: &str) -> Result<(), String> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_timeout(LONG);
-    let channel = lazily(&endpoint, tls, host).unwrap();
-    let mut client = HealthClient::new(channel);
+    let settings = ChannelSettings { connect: LONG, ..ChannelSettings::default() };
+    let channel = lazily(&format!("http://{address}").parse().unwrap(), settings, tls, host).unwrap();
+    let mut client = HealthClient::new(network(vec![channel]));
     let asked = client.check(HealthCheckRequest { service: String::new() });
     let replied = timeout(LONG, asked).await.map_err(|_| "no answer".to_owned())?;
     replied.map(|_| ()).map_err(|status| format!("{status:?}"))

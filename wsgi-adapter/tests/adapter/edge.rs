@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Code, Status};
 use weir_proto::fetch::{self, Fetcher};
+use weir_proto::link::{Channel, ChannelSettings};
 use weir_proto::origin::origin_client::OriginClient;
 use weir_proto::origin::{
     End, Failure, FetchReply, FetchRequest, Field, Kind, ReplyHead, RequestHead, fetch_reply, fetch_request,
@@ -121,7 +122,7 @@ impl Edge {
         let serving = pools.clone();
         let run =
             tokio::spawn(async move { wsgi_adapter::run(serving, None, listener, shutdown).await.is_ok() });
-        let channel = tonic::transport::Endpoint::from_shared(url).unwrap().connect_lazy();
+        let channel = Channel::new(&url.parse().unwrap(), ChannelSettings::default());
         let network = transport::network(vec![channel]);
         (Self { adapter: fetch::over(network.clone()), network: Some(network), pools }, run)
     }

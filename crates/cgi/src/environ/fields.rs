@@ -2,6 +2,7 @@
 
 use http1::hop_by_hop::is_hop_by_hop;
 use http1::octets::is_text;
+use http1::repeats::may_repeat;
 
 use super::{EnvironRefusal, Manner, Request, Variables, Writer};
 
@@ -42,21 +43,6 @@ pub fn is_dropped(field: &[u8]) -> bool {
     is_hop_by_hop(field) || (matches!(first, b'c' | b'h' | b'p' | b'e' | b'x') && is_ours())
 }
 
-/// Whether two of the fields may have the same name. If not, none is looked for.
-fn may_repeat(fields: &[(&[u8], &[u8])]) -> bool {
-    let mut seen = [0_u64; 4];
-    fields.iter().any(|(name, _)| {
-        // Letters differ by 32 in their cases.
-        let at = |at: usize| name.get(at).map_or(0, |byte| usize::from(byte | 0x20));
-        let last = name.len().saturating_sub(1);
-        let place = at(0) + 3 * at(last) + 5 * at(last / 2) + 7 * name.len();
-        let (word, bit) = (&mut seen[place / 64 % 4], 1 << (place % 64));
-        let is_known = *word & bit != 0;
-        *word |= bit;
-        is_known
-    })
-}
-
 /// Host and what we say ourselves; then, at the place of a field's first line, the lines of that name joined.
 pub(super) fn variables<V: Variables>(
     request: &Request<'_>,
@@ -68,9 +54,9 @@ pub(super) fn variables<V: Variables>(
     }
     if request.upgrade.is_empty() || request.manner == Manner::Gunicorn {
         // One request per connection: gunicorn would wait for the next one. It switches to nothing by uwsgi.
-        out.text("HTTP_CONNECTION", b"close")?;
+        out.bytes(b"HTTP_CONNECTION", b"close")?;
     } else {
-        out.text("HTTP_CONNECTION", b"Upgrade")?;
+        out.bytes(b"HTTP_CONNECTION", b"Upgrade")?;
         out.text("HTTP_UPGRADE", request.upgrade.as_bytes())?;
     }
     if !request.traceparent.is_empty() {
@@ -82,7 +68,7 @@ pub(super) fn variables<V: Variables>(
     }
     let mut variable = Vec::with_capacity(64);
     let mut joined = Vec::new();
-    let repeats = may_repeat(request.fields);
+    let repeats = may_repeat(request.fields.iter().map(|(name, _)| *name));
     for (at, (name, value)) in request.fields.iter().enumerate() {
         let same = |other: &(&[u8], &[u8])| other.0.eq_ignore_ascii_case(name);
         if !name_variable(name, &mut variable) || (repeats && request.fields[..at].iter().any(same)) {

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::field::FieldSpan;
 use super::known::{KnownField, KnownFields};
+use crate::repeats::may_repeat;
 
 /// About this connection or this message's framing, both of which end here. `Host` goes on as `Head::host`.
 ///
@@ -89,6 +90,9 @@ impl<'a> Fields<'a> {
     /// Whether two lines may have the same name. Of very many it is not looked for.
     fn repeats(&self) -> bool {
         const MANY: usize = 64;
+        if !may_repeat(self.spans.iter().map(|span| span.name(self.head))) {
+            return false;
+        }
         let mut seen = KnownFields::default();
         self.spans.len() > MANY
             || self.spans.iter().enumerate().any(|(at, span)| match span.known {

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use tokio::time::sleep;
 use tonic::Status;
 use weir_proto::fetch::{FetchReplies, Fetcher};
+use weir_proto::link::{Channel, ChannelSettings};
 use weir_proto::origin::FetchReply;
 
 use super::*;
@@ -150,7 +151,8 @@ async fn the_least_busy_of_the_best_gets_the_next_request() {
     for (adapters, but, expected) in table {
         let now = Instant::now();
         let known = adapters.iter().enumerate().map(|(n, (told, calls))| {
-            let channel = tonic::transport::Endpoint::from_static("http://127.0.0.1:1").connect_lazy();
+            let nobody = http::Uri::from_static("http://127.0.0.1:1");
+            let channel = Channel::new(&nobody, ChannelSettings::default());
             let transport = weir_proto::transport::network(vec![channel]);
             let adapter = Arc::new(Adapter::remote(n.to_string(), transport, Arc::default()));
             told.iter().for_each(|told| tell(&adapter, *told, now));
