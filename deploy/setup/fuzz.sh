@@ -15,7 +15,8 @@ else
   toolchain=
   export RUSTC_BOOTSTRAP=1
 fi
-all="head chunked reply fastcgi http2 cache_request cache_reply csrf entry nginx_conf nginx_front settings record_filter"
+all="head uri chunked reply fastcgi http2 hpack proxy_protocol forwarded cache_request cache_reply csrf holes entry
+  nginx_conf nginx_front settings htpasswd record_filter"
 for target in ${TARGETS:-$all}; do
   mkdir -p "fuzz/corpus/$target"
   cargo ${toolchain:+"$toolchain"} fuzz run "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \

@@ -6,7 +6,7 @@
 
 pub(crate) mod addresses;
 pub(crate) mod basic;
-mod htpasswd;
+pub(crate) mod htpasswd;
 mod password_memory;
 pub(crate) mod secure_link;
 

@@ -35,10 +35,16 @@ mod tls;
 pub mod variables;
 
 pub use ::admin::healthcheck;
+#[doc(hidden)]
+pub use access::htpasswd::fuzzed::read_passwords;
 pub use acme::check::check_state;
 pub use edge::{Edge, StartError, check};
 pub use listen::listeners::Listeners;
+#[doc(hidden)]
+pub use listen::proxy_protocol::fuzzed::read_proxy_header;
 pub use peers::{CacheNodes, Peers, WsgiAdapters};
+#[doc(hidden)]
+pub use request::forwarded::fuzzed::settle_forwarded;
 pub use serve::run;
 pub use serve::{EdgeServer, FIXED, ReloadPlan};
 pub use settings::Config;

@@ -13,7 +13,7 @@ pub(crate) mod generation;
 pub(crate) mod listeners;
 mod open_socket;
 mod parking;
-mod proxy_protocol;
+pub(crate) mod proxy_protocol;
 pub(crate) mod room;
 mod seat;
 pub(crate) mod tls;

@@ -167,8 +167,10 @@ fn change_texts(value: &mut Value, change: &dyn Fn(&str) -> String) {
     }
 }
 
+/// A comment in TOML holds no control characters.
 fn one_line(remark: &str) -> String {
-    remark.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words = remark.split(|letter: char| letter.is_whitespace() || letter.is_control());
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn write_value(text: &mut String, value: &Value) {
@@ -294,5 +296,12 @@ mod tests {
         let expected = "\n[edge]\n\n[[edge.site]]\nroot = \"/srv\"  # a\n\n# nginx.conf:3\n\
                         [[edge.site.location]]\nmatch = \"/\"\n";
         assert_eq!(root.to_toml(), expected);
+    }
+
+    #[test]
+    fn a_comment_holds_nothing_that_toml_forbids_there() {
+        let mut root = Table::default();
+        root.set("a", "b", "x\u{1}\u{7f}\n y");
+        assert_eq!(root.to_toml(), "a = \"b\"  # x y\n");
     }
 }

@@ -1,6 +1,8 @@
 //! A file of users and password hashes, as `htpasswd` and `openssl passwd` write it. It is read again when it
 //! has changed.
 
+pub(crate) mod fuzzed;
+
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read};

@@ -3,6 +3,8 @@
 //!
 //! <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>
 
+pub(crate) mod fuzzed;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

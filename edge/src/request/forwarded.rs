@@ -1,6 +1,8 @@
 //! What a request says about its client and about the URL that this client asked for: believed from trusted
 //! proxies only, removed from all others.
 
+pub(crate) mod fuzzed;
+
 use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderValue};
