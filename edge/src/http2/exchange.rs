@@ -35,7 +35,7 @@ const EARLY_HINTS: u16 = 103;
 pub(super) fn begin(client: &Http2Client, via: Via, arrival: Arrival, buffers: &mut Http2Buffers) {
     let Http2Buffers { fields, head: bytes, spans, key, block, blocks, lines } = buffers;
     let has_body = arrival.has_body;
-    let read = head::write(fields, has_body, bytes).and_then(|scheme| {
+    let read = head::write(fields, has_body, via.scheme, bytes).and_then(|scheme| {
         match strict::read(bytes, &client.bounds().request_head, spans)? {
             // RFC 9113 section 8.1.1: content that differs from Content-Length makes a request malformed.
             Some((head, _)) if head.has_body() && !has_body => Err(Refusal::ContentLength),

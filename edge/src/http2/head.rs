@@ -3,13 +3,16 @@
 use ::http2::{FieldList, MalformedFields, RequestFields};
 use http1::head::{Refusal, Scheme};
 
+use crate::request::forwarded::names_scheme;
+
 /// Writes the head to `out`, as an HTTP/1.1 client would have sent it, and tells the scheme. `has_body`: the
-/// stream continues after it.
+/// stream continues after it. `here`: the connection's own scheme.
 ///
 /// No name or value can end a line early: `RequestFields` refuses what could (RFC 9113 section 8.2.1).
 pub(super) fn write(
     fields: &FieldList,
     has_body: bool,
+    here: Scheme,
     out: &mut Vec<u8>,
 ) -> Result<Option<Scheme>, Refusal> {
     out.clear();
@@ -48,6 +51,11 @@ pub(super) fn write(
     }
     if crumbs > 0 {
         cookies(&request, out);
+    }
+    // A proxy that speaks HTTP/2 says here what others say in a field. It is believed or not as that is.
+    let said = || request.regular().any(|(name, _)| names_scheme(name));
+    if scheme == Some(Scheme::Https) && here == Scheme::Http && !said() {
+        line(out, b"x-forwarded-proto", b"https");
     }
     if has_body && !has_length {
         out.extend_from_slice(b"transfer-encoding: chunked\r\n");
@@ -121,6 +129,10 @@ mod tests {
     type Field<'a> = (&'a str, &'a str);
 
     fn written(fields: &[Field<'_>], has_body: bool) -> Result<String, Refusal> {
+        written_at(Scheme::Https, fields, has_body)
+    }
+
+    fn written_at(here: Scheme, fields: &[Field<'_>], has_body: bool) -> Result<String, Refusal> {
         let mut block = Vec::new();
         for (name, value) in fields {
             ::http2::block::field(&mut block, name.as_bytes(), value.as_bytes());
@@ -128,7 +140,7 @@ mod tests {
         let mut list = FieldList::new(4096);
         ::http2::Decoder::default().decode(&block, &mut list).unwrap();
         let mut out = Vec::new();
-        write(&list, has_body, &mut out)?;
+        write(&list, has_body, here, &mut out)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -155,6 +167,22 @@ mod tests {
             written(&with_length, true).unwrap(),
             "GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn a_scheme_that_the_connection_has_not_is_said_in_a_field() {
+        let said = "x-forwarded-proto: https\r\n";
+        for (here, scheme, field, expected) in [
+            (Scheme::Http, "https", ("x-a", "1"), true),
+            (Scheme::Http, "https", ("x-forwarded-ssl", "off"), false),
+            (Scheme::Http, "http", ("x-a", "1"), false),
+            (Scheme::Https, "https", ("x-a", "1"), false),
+            (Scheme::Https, "http", ("x-a", "1"), false),
+        ] {
+            let fields = [get(scheme, "a", "/"), vec![field]].concat();
+            let found = written_at(here, &fields, false).unwrap();
+            assert_eq!(found.contains(said), expected, "{here:?} {scheme} {field:?}");
+        }
     }
 
     #[test]

@@ -36,6 +36,11 @@ const SCHEME_FIELDS: [&str; 9] = [
     "front-end-https",
 ];
 
+/// Whether a field of this name, in lower case, is one of these.
+pub(crate) fn names_scheme(name: &[u8]) -> bool {
+    SCHEME_FIELDS.iter().any(|known| known.as_bytes() == name)
+}
+
 const X_FORWARDED_HOST: &str = "x-forwarded-host";
 const X_FORWARDED_PORT: &str = "x-forwarded-port";
 

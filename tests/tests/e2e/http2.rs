@@ -268,6 +268,29 @@ fn raw_characters_in_paths_are_as_over_http_1() {
     }
 }
 
+/// RFC 9110 section 7.4: only "a trusted gateway" may ask for https without TLS. Envoy does so.
+#[test]
+fn the_scheme_of_a_trusted_proxy_is_believed() {
+    for (trusted, expected) in [("127.0.0.2/32", 0x8c), ("127.0.0.1/32", 0x88)] {
+        let stack = Stack::one_process(format!("trusted_proxies = [\"{trusted}\"]\n{SETTINGS}"));
+        let fields: [(&str, &[u8]); 4] = [
+            (":method", b"GET"),
+            (":scheme", b"https"),
+            (":authority", b"localhost"),
+            (":path", b"/cached/count/scheme"),
+        ];
+        let mut client = raw(&stack);
+        client.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, &head_block(&fields)));
+        assert_eq!(fate(&mut client), Fate::Answered(expected), "{trusted}");
+        // It is the page of https.
+        if expected == 0x88 {
+            let https = [("X-Forwarded-Proto", "https")];
+            stack.get_with("/cached/count/scheme", &https).expect(200).expect_cache(&["hit"]);
+            assert_eq!(stack.get("/cached/count/scheme").expect(200).text(), "2\n");
+        }
+    }
+}
+
 /// RFC 9113 section 8.1.1, and as nginx: 400 where no reply has begun, whatever of the body was sent on.
 #[test]
 fn a_body_that_contradicts_its_length_gets_400() {
