@@ -66,7 +66,7 @@ BODYLESS = (204, 304)
 NO_PATH = b"no such path; see the top of oracle.py\n"
 # Fields of /asked that are left out: those, and what no application should get.
 IN_FRONT = (
-    *("HTTP_X_FORWARDED_", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA", "HTTP_TRACE"),
+    *("HTTP_X_FORWARDED_", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA", "HTTP_TRACE", "HTTP_CDN_LOOP"),
     *("HTTP_CONNECTION", "HTTP_CONTENT_", "HTTP_TE", "HTTP_PROXY"),
 )
 CALLS_KEPT = 200

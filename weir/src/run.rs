@@ -23,7 +23,7 @@ pub(crate) fn from_file(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let Some(loaded) = program::settings(settings::load(&file)) else { return Ok(ExitCode::FAILURE) };
     let watched = args.watch.then(|| file.clone());
     let again = move || settings::load(&file).map_err(|mistakes| mistakes.to_string());
-    run(watched, async || Ok(Prepared { loaded, again: Box::new(again), companion: None }))
+    run(watched, async || Ok(Preparation { loaded, again: Box::new(again), companion: None }))
 }
 
 pub(crate) fn healthcheck(args: &HealthcheckArgs) -> anyhow::Result<ExitCode> {
@@ -52,7 +52,7 @@ pub(crate) struct Companion {
 }
 
 /// What there must be before the services start.
-pub(crate) struct Prepared {
+pub(crate) struct Preparation {
     pub(crate) loaded: ServiceSettings,
     /// What a reload reads.
     pub(crate) again: Source,
@@ -62,10 +62,10 @@ pub(crate) struct Prepared {
 /// Runs until a signal. One that comes before all is prepared drops `prepare`.
 pub(crate) fn run(
     watched: Option<PathBuf>,
-    prepare: impl AsyncFnOnce() -> anyhow::Result<Prepared>,
+    prepare: impl AsyncFnOnce() -> anyhow::Result<Preparation>,
 ) -> anyhow::Result<ExitCode> {
     Ok(program::run("weir", async |shutdown| {
-        let Prepared { loaded, again, companion } = prepare().await?;
+        let Preparation { loaded, again, companion } = prepare().await?;
         let (also, renewed) = companion.map(|Companion { reload, renewed }| (reload, renewed)).unzip();
         let mut running = start(loaded, again, shutdown, renewed).await?;
         if let Some(mut also) = also {

@@ -24,7 +24,7 @@ use wsgi_adapter::{KeepaliveConfig, ServerConfig};
 
 use crate::cli::{Cli, Command, ServeArgs, ServerArgs};
 use crate::private_directory::PrivateDirectory;
-use crate::run::{self, Companion, Prepared};
+use crate::run::{self, Companion, Preparation};
 use crate::settings::{self, ServiceSettings};
 use application::Application;
 use environment::Environment;
@@ -47,7 +47,7 @@ pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let again = Box::new(move || settings::load(&file).map_err(|mistakes| mistakes.to_string()));
     // The application goes on until weir has drained; then it is dropped.
     let application = OnceCell::new();
-    let prepared = Prepared { loaded, again, companion: None };
+    let prepared = Preparation { loaded, again, companion: None };
     let Some(name) = &args.application else { return run::run(None, async || Ok(prepared)) };
     run::run(None, async || begin(name, &args.server, prepared, directory, &application).await)
 }
@@ -56,11 +56,11 @@ pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
 async fn begin(
     name: &str,
     args: &ServerArgs,
-    prepared: Prepared,
+    prepared: Preparation,
     directory: PrivateDirectory,
     application: &OnceCell<Application>,
-) -> anyhow::Result<Prepared> {
-    let Prepared { mut loaded, again, .. } = prepared;
+) -> anyhow::Result<Preparation> {
+    let Preparation { mut loaded, again, .. } = prepared;
     let python = python::find(args.python.as_deref())?;
     let mut environment = Environment { file: args.env_file.clone(), told: Vec::new() };
     let mut found = python::probe(&python, name, &environment).await?;
@@ -86,7 +86,7 @@ async fn begin(
         pointer.point(&mut loaded).map_err(|error| error.to_string())?;
         Ok(loaded)
     };
-    Ok(Prepared { loaded, again: Box::new(again), companion: Some(companion) })
+    Ok(Preparation { loaded, again: Box::new(again), companion: Some(companion) })
 }
 
 /// The settings that these arguments of `weir serve` stand for.

@@ -23,7 +23,7 @@ use tokio_rustls::TlsConnector;
 use tonic::body::Body;
 
 use super::body::{self, ReceivedBody, SendingTask};
-use super::gathered::{Gathered, TurnEnd, gathered};
+use super::gathered::{TurnEnd, TurnSocket, gathered};
 use super::keep_alive::silence;
 use super::{MAX_HEAD, MAX_SEND_BUFFER, OnceOnly};
 use crate::tls::Tls;
@@ -36,7 +36,8 @@ pub struct Channel(Arc<Link>);
 /// How a connection behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct ChannelSettings {
-    /// How long opening it may take, with the TLS handshake.
+    /// How long reaching the peer may take, and then the TLS handshake. How long it may take to say something
+    /// after that is for `ping_every` and `ping_timeout`, as later: it may be starved.
     pub connect: Duration,
     /// A peer that does not answer a ping in time is gone.
     pub ping_every: Duration,
@@ -61,7 +62,7 @@ impl Default for ChannelSettings {
     }
 }
 
-type Opening = Shared<BoxFuture<'static, Result<SendRequest<Bytes>, TransportError>>>;
+type LinkFuture = Shared<BoxFuture<'static, Result<SendRequest<Bytes>, TransportError>>>;
 
 struct Link {
     scheme: Scheme,
@@ -69,7 +70,7 @@ struct Link {
     tls: Option<(Arc<Tls>, ServerName<'static>)>,
     settings: ChannelSettings,
     /// The connection in use, or on its way: all calls that need it wait for the same one.
-    current: Mutex<Option<Opening>>,
+    current: Mutex<Option<LinkFuture>>,
 }
 
 impl Channel {
@@ -128,17 +129,13 @@ impl Channel {
     }
 
     /// The connection in use or on its way, and whether it was open already.
-    fn current(&self) -> (Opening, bool) {
+    fn current(&self) -> (LinkFuture, bool) {
         let mut current = self.0.current.lock();
         if let Some(opening) = &*current {
             return (opening.clone(), opening.peek().is_some());
         }
         let link = self.0.clone();
-        let opening = async move {
-            let opened = timeout(link.settings.connect, link.connect()).await;
-            let late = |_| Err(TransportError::unreachable(&io::Error::from(io::ErrorKind::TimedOut)));
-            opened.unwrap_or_else(late)
-        };
+        let opening = async move { link.connect().await };
         let opening = opening.boxed().shared();
         *current = Some(opening.clone());
         (opening, false)
@@ -146,7 +143,7 @@ impl Channel {
 
     fn forget_failed<T>(
         &self,
-        opening: &Opening,
+        opening: &LinkFuture,
         opened: Result<T, TransportError>,
     ) -> Result<T, TransportError> {
         if opened.is_err() {
@@ -156,12 +153,16 @@ impl Channel {
     }
 
     /// The next call opens another connection.
-    fn forget(&self, opening: &Opening) {
+    fn forget(&self, opening: &LinkFuture) {
         self.0.current.lock().take_if(|current| current.ptr_eq(opening));
     }
 }
 
-async fn ready(opening: &Opening) -> Result<SendRequest<Bytes>, TransportError> {
+async fn within<T>(time: Duration, doing: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(time, doing).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn ready(opening: &LinkFuture) -> Result<SendRequest<Bytes>, TransportError> {
     opening.clone().await?.ready().await.map_err(|error| TransportError::lost(&error))
 }
 
@@ -176,13 +177,17 @@ impl Link {
     }
 
     async fn connect(&self) -> Result<SendRequest<Bytes>, TransportError> {
-        let socket = self.reach().await.map_err(|error| TransportError::unreachable(&error))?;
+        let ChannelSettings { connect, ping_every, ping_timeout, .. } = self.settings;
+        let unreachable = |error: io::Error| TransportError::unreachable(&error);
+        let socket = within(connect, self.reach()).await.map_err(unreachable)?;
+        let patience = ping_every + ping_timeout;
         let begun = match &self.tls {
-            None => self.begin(socket).await,
+            None => within(patience, self.begin(socket)).await,
             Some((tls, name)) => {
                 let connector = TlsConnector::from(tls.client());
-                let socket = connector.connect(name.clone(), socket).await;
-                self.begin(socket.map_err(|error| TransportError::unreachable(&error))?).await
+                let shaking = connector.connect(name.clone(), socket);
+                let socket = within(connect, shaking).await.map_err(unreachable)?;
+                within(patience, self.begin(socket)).await
             }
         };
         begun.map_err(|error| TransportError::lost(&error))
@@ -229,7 +234,7 @@ impl Link {
     }
 }
 
-async fn drive<S>(mut connection: Connection<Gathered<S>, Bytes>, turn_end: TurnEnd<S>)
+async fn drive<S>(mut connection: Connection<TurnSocket<S>, Bytes>, turn_end: TurnEnd<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {

@@ -13,21 +13,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const MOST: usize = 64 * 1024;
 
 /// The socket as `h2` sees it.
-pub(super) struct Gathered<S>(Arc<Mutex<Gathering<S>>>);
+pub(super) struct TurnSocket<S>(Arc<Mutex<TurnBuffer<S>>>);
 
 /// The socket as the task sees it that polls `h2`.
-pub(super) struct TurnEnd<S>(Arc<Mutex<Gathering<S>>>);
+pub(super) struct TurnEnd<S>(Arc<Mutex<TurnBuffer<S>>>);
 
-struct Gathering<S> {
+struct TurnBuffer<S> {
     socket: S,
     waiting: Vec<u8>,
     /// How much of `waiting` is written already.
     written: usize,
 }
 
-pub(super) fn gathered<S>(socket: S) -> (Gathered<S>, TurnEnd<S>) {
-    let shared = Arc::new(Mutex::new(Gathering { socket, waiting: Vec::new(), written: 0 }));
-    (Gathered(shared.clone()), TurnEnd(shared))
+pub(super) fn gathered<S>(socket: S) -> (TurnSocket<S>, TurnEnd<S>) {
+    let shared = Arc::new(Mutex::new(TurnBuffer { socket, waiting: Vec::new(), written: 0 }));
+    (TurnSocket(shared.clone()), TurnEnd(shared))
 }
 
 impl<S: AsyncWrite + Unpin> TurnEnd<S> {
@@ -41,7 +41,7 @@ impl<S: AsyncWrite + Unpin> TurnEnd<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Gathering<S> {
+impl<S: AsyncWrite + Unpin> TurnBuffer<S> {
     fn poll_write_out(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.waiting.is_empty() {
             return Poll::Ready(Ok(()));
@@ -64,7 +64,7 @@ impl<S: AsyncWrite + Unpin> Gathering<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Gathered<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TurnSocket<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -74,7 +74,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gathered<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Gathered<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TurnSocket<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(context, &[IoSlice::new(bytes)])
     }

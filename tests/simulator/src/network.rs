@@ -126,13 +126,13 @@ async fn connection(near: TcpStream, to: SocketAddr, link: watch::Sender<LinkSta
                 near_in,
                 far_out,
                 link.subscribe(),
-                Way { is_cut: |state| state.cut_there, network, service: to, torn }
+                Direction { is_cut: |state| state.cut_there, network, service: to, torn }
             ),
             direction(
                 far_in,
                 near_out,
                 link.subscribe(),
-                Way { is_cut: |state| state.cut_back, network, service: to, torn }
+                Direction { is_cut: |state| state.cut_back, network, service: to, torn }
             ),
         );
     };
@@ -145,7 +145,7 @@ async fn connection(near: TcpStream, to: SocketAddr, link: watch::Sender<LinkSta
 
 /// What befalls one direction of a connection.
 #[derive(Clone, Copy)]
-struct Way<'a> {
+struct Direction<'a> {
     is_cut: fn(&LinkState) -> bool,
     network: &'a Network,
     service: SocketAddr,
@@ -158,7 +158,12 @@ async fn wait(link: &mut watch::Receiver<LinkState>, until: impl Fn(&LinkState) 
     let _ = link.wait_for(|state| until(state)).await;
 }
 
-async fn direction(from: OwnedReadHalf, to: OwnedWriteHalf, link: watch::Receiver<LinkState>, way: Way<'_>) {
+async fn direction(
+    from: OwnedReadHalf,
+    to: OwnedWriteHalf,
+    link: watch::Receiver<LinkState>,
+    way: Direction<'_>,
+) {
     let (sent, arriving) = mpsc::channel(ON_THE_WAY);
     tokio::join!(send(from, sent, link.clone()), deliver(to, arriving, link, way));
 }
@@ -183,7 +188,7 @@ async fn deliver(
     mut to: OwnedWriteHalf,
     mut arriving: mpsc::Receiver<(Instant, Bytes)>,
     mut link: watch::Receiver<LinkState>,
-    way: Way<'_>,
+    way: Direction<'_>,
 ) {
     while let Some((at, mut piece)) = arriving.recv().await {
         sleep_until(at).await;
