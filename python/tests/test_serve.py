@@ -155,7 +155,8 @@ def test_an_end_does_not_wait_for_a_reload(site: Path, tmp_path: Path) -> None:
         until("the next one starts", lambda: running.says("Starting gunicorn", 2))
         began = time.monotonic()
         running.end()
-        assert time.monotonic() - began < 20
+        # Both may have a worker that is at its import and hears nothing for 10 s. A reload takes 60 s.
+        assert time.monotonic() - began < 40
 
 
 @pytest.mark.parametrize("late", ["import", "answer"])
