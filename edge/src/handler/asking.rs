@@ -47,6 +47,7 @@ pub(super) fn as_wanted(
         Some(_) => ask,
         None => {
             let path = location.document_root.path(&place::facts(request, path, site, location));
+            let Some(path) = path else { return Err(Box::new(error::not_found())) };
             Ask { document_root: String::from_utf8_lossy(&path).into(), ..ask }
         }
     };

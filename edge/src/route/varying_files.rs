@@ -1,12 +1,13 @@
 //! Files in a directory whose name depends on the request: `root = "/srv/$host"`, or an `alias` with the
 //! groups of a regex.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::files::{FilePlace, FileSettings};
+use crate::variables::document_root::{boundary, directory_of};
 use crate::variables::{Definitions, DirectoryUse, Facts, RouteFacts, Template};
 
 #[derive(Clone, Debug)]
@@ -37,31 +38,13 @@ impl VaryingFiles {
     pub(crate) fn settings(&self, facts: &Facts<'_>) -> Option<FileSettings> {
         let route = RouteFacts { definitions: Some(&*self.definitions), ..facts.route };
         let facts = Facts { route, ..*facts };
-        let directory = self.directory.value(&facts);
-        let leaves = directory.split(|byte| *byte == b'/').any(|part| part == b"..");
-        if leaves || directory.contains(&0) {
-            return None;
-        }
-        let directory = PathBuf::from(OsStr::from_bytes(&directory));
-        if !directory.starts_with(&self.boundary) {
-            return None;
-        }
+        let directory = PathBuf::from(OsString::from_vec(directory_of(&self.directory, &facts)?));
         let place = match self.directory_use {
             DirectoryUse::Root => FilePlace::Root(directory),
             DirectoryUse::Alias { literal_length } => FilePlace::Alias { to: directory, literal_length },
             DirectoryUse::Whole => FilePlace::Whole(directory),
         };
         Some(self.like.at(place, self.boundary.clone()))
-    }
-}
-
-/// The directory that all values have in common.
-pub(crate) fn boundary(directory: &Template) -> PathBuf {
-    let source = directory.source();
-    let literal = source.split('$').next().unwrap_or_default();
-    match literal.rfind('/') {
-        Some(slash) => literal.get(..=slash).unwrap_or("/").into(),
-        None => "/".into(),
     }
 }
 

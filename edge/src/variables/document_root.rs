@@ -2,7 +2,10 @@
 //! `$fastcgi_script_name` and `$fastcgi_path_info`.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::variables::expression::{EndlessSearch, Expression};
@@ -43,23 +46,24 @@ impl DocumentRoot {
         Self { directory, directory_use, constant, ..Self::default() }
     }
 
-    pub(crate) fn path(&self, facts: &Facts<'_>) -> Vec<u8> {
+    /// `None`: the request's values lead to no directory that may be served.
+    pub(crate) fn path(&self, facts: &Facts<'_>) -> Option<Vec<u8>> {
         if let Some(constant) = &self.constant {
-            return constant.as_bytes().to_vec();
+            return Some(constant.as_bytes().to_vec());
         }
-        let Some(directory) = &self.directory else { return Vec::new() };
+        let Some(directory) = &self.directory else { return Some(Vec::new()) };
         // It cannot be made of itself.
         let route = RouteFacts { document_root: None, ..facts.route };
-        let mut path = directory.value(&Facts { route, ..*facts }).into_owned();
+        let mut path = directory_of(directory, &Facts { route, ..*facts })?;
         // As nginx has it, `root` ends without a slash, and `alias` as it is written.
         if self.directory_use == DirectoryUse::Root && path.ends_with(b"/") {
             path.pop();
         }
-        path
+        Some(path)
     }
 
     /// The file that the path leads to, whether it is there or not.
-    pub(crate) fn file_name(&self, facts: &Facts<'_>) -> Vec<u8> {
+    pub(crate) fn file_name(&self, facts: &Facts<'_>) -> Option<Vec<u8>> {
         let below = match self.directory_use {
             DirectoryUse::Root => facts.route.uri,
             DirectoryUse::Alias { literal_length } => {
@@ -67,7 +71,7 @@ impl DocumentRoot {
             }
             DirectoryUse::Whole => b"",
         };
-        [&self.path(facts), below].concat()
+        Some([&self.path(facts)?, below].concat())
     }
 
     pub(crate) fn script_name<'u>(&self, uri: &'u [u8]) -> Result<Cow<'u, [u8]>, EndlessSearch> {
@@ -91,6 +95,23 @@ impl DocumentRoot {
         let Some(groups) = expression.find_groups(uri)? else { return Ok(None) };
         let group = |number: usize| groups.get(number).cloned().flatten().unwrap_or_default();
         Ok(Some(SplitPath { script: group(1), info: group(2) }))
+    }
+}
+
+/// The value of a `root` or `alias`. `None`: it leaves what all its values have in common.
+pub(crate) fn directory_of(template: &Template, facts: &Facts<'_>) -> Option<Vec<u8>> {
+    let directory = template.value(facts);
+    let leaves = directory.split(|byte| *byte == b'/').any(|part| part == b"..");
+    let is_within = Path::new(OsStr::from_bytes(&directory)).starts_with(boundary(template));
+    (!leaves && is_within && !directory.iter().any(u8::is_ascii_control)).then(|| directory.into_owned())
+}
+
+/// What stands before the first variable, up to its last slash: the directory that all values have in common.
+pub(crate) fn boundary(directory: &Template) -> PathBuf {
+    let literal = directory.source().split('$').next().unwrap_or_default();
+    match literal.rfind('/') {
+        Some(slash) => literal.get(..=slash).unwrap_or("/").into(),
+        None => "/".into(),
     }
 }
 
@@ -131,11 +152,21 @@ mod tests {
         let fields = http::HeaderMap::new();
         for (root, target, directory, file) in cases {
             let facts = facts_of(target, &fields);
-            assert_eq!(String::from_utf8_lossy(&root.path(&facts)), directory, "{root:?}");
-            assert_eq!(String::from_utf8_lossy(&root.file_name(&facts)), file, "{root:?}");
+            assert_eq!(String::from_utf8_lossy(&root.path(&facts).unwrap()), directory, "{root:?}");
+            assert_eq!(String::from_utf8_lossy(&root.file_name(&facts).unwrap()), file, "{root:?}");
             if let Some(constant) = &root.constant {
                 assert_eq!(&**constant, directory);
             }
+        }
+    }
+
+    #[test]
+    fn no_value_leads_out_of_what_all_have_in_common() {
+        let fields = http::HeaderMap::new();
+        let root = root("/srv/$arg_x/", DirectoryUse::Root);
+        for target in ["/a?x=..", "/a?x=b/../../etc", "/a?x=a\nb", "/a?x=a\0b"] {
+            let facts = facts_of(target, &fields);
+            assert_eq!((root.path(&facts), root.file_name(&facts)), (None, None), "{target:?}");
         }
     }
 

@@ -278,9 +278,9 @@ impl<'a> Facts<'a> {
     fn of_files(&self, variable: KnownVariable) -> Option<Cow<'a, [u8]>> {
         let (root, uri) = (self.route.document_root, self.route.uri);
         match variable {
-            KnownVariable::DocumentRoot => root.map(|root| Cow::Owned(root.path(self))),
+            KnownVariable::DocumentRoot => root?.path(self).map(Cow::Owned),
             KnownVariable::RequestFilename => match root {
-                Some(root) => Some(Cow::Owned(root.file_name(self))),
+                Some(root) => root.file_name(self).map(Cow::Owned),
                 None => Some(Cow::Borrowed(uri)),
             },
             KnownVariable::FastcgiScriptName => match root {

@@ -6,7 +6,8 @@ use crate::files::media_type::MediaTypes;
 use crate::files::{FilePlace, FileSettings};
 use crate::route::build::SiteBuilder;
 use crate::route::build::outer::OuterPlace;
-use crate::route::varying_files::{VaryingFiles, boundary};
+use crate::route::varying_files::VaryingFiles;
+use crate::variables::document_root::boundary;
 use crate::variables::expression;
 use crate::variables::{DirectoryUse, DocumentRoot, Needs, Template};
 
