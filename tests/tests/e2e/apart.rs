@@ -1,11 +1,15 @@
 //! Shared is only what is known to be the same for all: visitors who differ in a field, an address or a
 //! spelling, and browsers, programs and networks that share one page all the same.
 
+#[path = "apart/common_fields.rs"]
+mod common_fields;
 #[path = "apart/spelt.rs"]
 mod spelt;
 
 use http::Request;
 use weir_tests::{Http2, Stack, both_topologies};
+
+use common_fields::COMMON;
 
 const SETTINGS: &str = r#"
 listen = [{ address = "$HTTP", http2 = true }]
@@ -164,173 +168,6 @@ fn scripts_that_ask_for_another_form_get_their_own(stack: &Stack) {
         }
     }
 }
-
-/// The fields as they are sent, without Host.
-const COMMON: &[(&str, &[(&str, &str)])] = &[
-    (
-        "Chrome",
-        &[
-            ("Connection", "keep-alive"),
-            ("Cache-Control", "max-age=0"),
-            ("sec-ch-ua", "\"Chromium\";v=\"142\", \"Google Chrome\";v=\"142\", \"Not_A Brand\";v=\"99\""),
-            ("sec-ch-ua-mobile", "?0"),
-            ("sec-ch-ua-platform", "\"Linux\""),
-            ("DNT", "1"),
-            ("Upgrade-Insecure-Requests", "1"),
-            (
-                "User-Agent",
-                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0",
-            ),
-            (
-                "Accept",
-                "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
-            ),
-            ("Sec-Fetch-Site", "same-origin"),
-            ("Sec-Fetch-Mode", "navigate"),
-            ("Sec-Fetch-User", "?1"),
-            ("Sec-Fetch-Dest", "document"),
-            ("Referer", "https://localhost/somewhere"),
-            ("Accept-Encoding", "gzip, deflate, br, zstd"),
-            ("Accept-Language", "de-CH,de;q=0.9,en;q=0.8"),
-            ("Cookie", "_ga=GA1.1.1.2; csrftoken=abc"),
-            ("Priority", "u=0, i"),
-        ],
-    ),
-    (
-        "Firefox",
-        &[
-            ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"),
-            ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
-            ("Accept-Language", "en-US,en;q=0.5"),
-            ("Accept-Encoding", "gzip, deflate, br, zstd"),
-            ("Sec-GPC", "1"),
-            ("Upgrade-Insecure-Requests", "1"),
-            ("Sec-Fetch-Dest", "document"),
-            ("Sec-Fetch-Mode", "navigate"),
-            ("Sec-Fetch-Site", "none"),
-            ("Sec-Fetch-User", "?1"),
-            ("Priority", "u=0, i"),
-            ("TE", "trailers"),
-        ],
-    ),
-    (
-        "Safari",
-        &[
-            ("Sec-Fetch-Dest", "document"),
-            (
-                "User-Agent",
-                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/26.0 Safari/605",
-            ),
-            ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
-            ("Sec-Fetch-Site", "none"),
-            ("Sec-Fetch-Mode", "navigate"),
-            ("Accept-Language", "fr-FR,fr;q=0.9"),
-            ("Priority", "u=0, i"),
-            ("Accept-Encoding", "gzip, deflate, br"),
-        ],
-    ),
-    ("curl", &[("User-Agent", "curl/8.16.0"), ("Accept", "*/*")]),
-    (
-        "requests",
-        &[
-            ("User-Agent", "python-requests/2.32.5"),
-            ("Accept-Encoding", "gzip, deflate"),
-            ("Accept", "*/*"),
-            ("Connection", "keep-alive"),
-        ],
-    ),
-    (
-        "a traced client",
-        &[
-            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
-            ("tracestate", "a=b"),
-            ("baggage", "user=alice"),
-            ("X-Request-ID", "7f1c"),
-            ("X-Datadog-Trace-Id", "1"),
-        ],
-    ),
-    (
-        "Cloudflare",
-        &[
-            ("CF-RAY", "8f0a1b2c3d4e5f60-ZRH"),
-            ("CF-Connecting-IP", "203.0.113.7"),
-            ("CF-IPCountry", "CH"),
-            ("CF-Visitor", "{\"scheme\":\"http\"}"),
-            ("CDN-Loop", "cloudflare; loops=1"),
-            ("X-Forwarded-For", "203.0.113.7"),
-            ("Accept-Encoding", "gzip, br"),
-        ],
-    ),
-    (
-        "CloudFront",
-        &[
-            ("User-Agent", "Amazon CloudFront"),
-            ("Via", "2.0 abc.cloudfront.net (CloudFront)"),
-            ("X-Amz-Cf-Id", "x=="),
-            ("X-Amzn-Trace-Id", "Root=1-2-3"),
-            ("X-Forwarded-For", "203.0.113.8"),
-            ("CloudFront-Viewer-Country", "DE"),
-            ("CloudFront-Viewer-Address", "203.0.113.8:4711"),
-        ],
-    ),
-    (
-        "Fastly",
-        &[
-            ("Fastly-Client-IP", "203.0.113.9"),
-            ("Fastly-FF", "abc!ZRH!cache-zrh1"),
-            ("CDN-Loop", "Fastly"),
-            ("X-Varnish", "1 2"),
-            ("X-Timer", "S1.2,VS0"),
-            ("X-Forwarded-For", "203.0.113.9"),
-            ("X-Forwarded-Server", "cache-zrh1"),
-            ("Surrogate-Capability", "a=\"ESI/1.0\""),
-        ],
-    ),
-    (
-        "Fly.io",
-        &[
-            ("Fly-Client-IP", "203.0.113.10"),
-            ("Fly-Forwarded-Port", "80"),
-            ("Fly-Forwarded-Proto", "http"),
-            ("Fly-Forwarded-Ssl", "off"),
-            ("Fly-Region", "fra"),
-            ("Fly-Request-Id", "01J-fra"),
-            ("Via", "1.1 fly.io"),
-        ],
-    ),
-    (
-        "bunny.net",
-        &[
-            ("X-Real-IP", "203.0.113.11"),
-            ("CDN-PullZoneId", "1234567"),
-            ("CDN-RequestId", "9b2f61d0"),
-            ("CDN-ServerId", "1"),
-            ("CDN-ServerZone", "DE"),
-            ("CDN-ConnectionId", "2"),
-            ("CDN-LoopCount", "1"),
-            ("CDN-RequestCountryCode", "DE"),
-            ("CDN-RequestStateCode", "BE"),
-            ("CDN-JA4", "t13d"),
-        ],
-    ),
-    (
-        "other networks and platforms",
-        &[
-            ("DO-Connecting-IP", "203.0.113.12"),
-            ("Rndr-Id", "a-b"),
-            ("X-AppGW-Trace-Id", "c"),
-            ("X-Azure-Ref", "d"),
-            ("X-Pull", "KeyCDN"),
-            ("Ali-CDN-Real-IP", "203.0.113.13"),
-            ("Ali-CDN-Real-Port", "4711"),
-            ("EO-Connecting-IP", "203.0.113.14"),
-            ("X-Kong-Request-Id", "e"),
-            ("X-NginX-Proxy", "true"),
-            ("X-Real-Port", "4712"),
-            ("X-FB-HTTP-Engine", "Liger"),
-        ],
-    ),
-];
 
 both_topologies!(browsers_programs_and_networks_share_one_page, SETTINGS);
 fn browsers_programs_and_networks_share_one_page(stack: &Stack) {
