@@ -229,6 +229,37 @@ fn servers_with_few_connections_take_every_post(stack: &Stack) {
     }
 }
 
+fn kept_for_long() -> Settings {
+    let keepalive = toml::Table::from_iter([("timeout".to_owned(), "10m".into())]);
+    site([Location::passed("/").pool("app")])
+        .pool(Pool::new("app", "http://127.0.0.1:$PORT").with("keepalive", keepalive))
+}
+
+both_topologies!(a_burst_at_a_server_with_few_connections_waits_for_no_idle_one, kept_for_long());
+fn a_burst_at_a_server_with_few_connections_waits_for_no_idle_one(stack: &Stack) {
+    type Start = fn(u16) -> AppServer;
+    let servers: [(&str, Start); 2] = [
+        ("waitress", |port| AppServer::waitress(port, &["--threads=2", "--connection-limit=10"])),
+        ("granian", |port| {
+            AppServer::granian(port, &["--backpressure=4", "--blocking-threads=4", "--backlog=128"])
+        }),
+    ];
+    for (name, start) in servers {
+        let server = start(stack.port);
+        for burst in 0..3 {
+            thread::scope(|scope| {
+                for n in 0..20 {
+                    scope.spawn(move || {
+                        let sent = stack.ask("POST", "/upload", &[("Content-Length", "3")], b"abc");
+                        assert_eq!(sent.expect(200).json()["length"], 3, "{name}: burst {burst}, POST {n}");
+                    });
+                }
+            });
+        }
+        drop(server);
+    }
+}
+
 both_topologies!(an_answer_that_trickles_is_read_whole, HTTP);
 fn an_answer_that_trickles_is_read_whole(stack: &Stack) {
     // 200,000 chunks of one byte, in as many pieces as the sockets make of them.
