@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use process::least_rate::LeastRate;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{Span, warn};
 use weir_proto::fetch::BodyMessages;
@@ -54,6 +55,8 @@ pub(crate) struct Fetch<'a> {
     connecting: Duration,
     /// Servers that were asked in vain.
     earlier: Vec<Attempt>,
+    /// How fast the client takes a reply that cannot be put aside.
+    reading: LeastRate,
 }
 
 impl<'a> Fetch<'a> {
@@ -95,6 +98,7 @@ impl<'a> Fetch<'a> {
             messages,
             connecting: Duration::ZERO,
             earlier: Vec::new(),
+            reading: relay::reading(),
         })
     }
 

@@ -229,6 +229,28 @@ fn servers_with_few_connections_take_every_post(stack: &Stack) {
     }
 }
 
+fn not_put_aside() -> Settings {
+    let buffer = toml::Table::from_iter([("file".to_owned(), 0.into())]);
+    let pool = Pool::new("app", "http://127.0.0.1:$PORT").with("max_in_flight", 2).with("client_share", 100);
+    site([Location::passed("/")]).pool(pool.with("reply_buffer", buffer))
+}
+
+both_topologies!(readers_whose_replies_cannot_be_put_aside_give_their_places_up, not_put_aside());
+fn readers_whose_replies_cannot_be_put_aside_give_their_places_up(stack: &Stack) {
+    // gunicorn waits for ever; uWSGI would end it after four seconds.
+    let _server = AppServer::gunicorn(stack.port, &[], "oracle:application");
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let mut reader = stack.connect();
+            reader.send("GET /count/large?size=30000000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            reader.head().expect(200);
+            reader
+        })
+        .collect();
+    stack.get("/count/other").expect(200);
+    drop(readers);
+}
+
 fn kept_for_long() -> Settings {
     let keepalive = toml::Table::from_iter([("timeout".to_owned(), "10m".into())]);
     site([Location::passed("/").pool("app")])
