@@ -11,6 +11,7 @@ from multiprocessing.synchronize import Event
 from bench.client import HOST
 from bench.siege import frames
 from bench.siege.hoards import HOARDS
+from bench.siege.oddities import ODDITIES
 from bench.siege.wire import Target, Wire, request
 
 # What a slow client takes, as a phone at the edge of its network does.
@@ -235,4 +236,5 @@ ATTACKS: tuple[Attack, ...] = (
     endless_unknown_frames,
     rapid_resets,
     *HOARDS,
+    *ODDITIES,
 )

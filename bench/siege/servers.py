@@ -55,6 +55,9 @@ def _files(directory: Path) -> None:
     (directory / "files").mkdir(parents=True)
     with (directory / "files" / "long.bin").open("wb") as long:
         long.truncate(20 << 20)
+    for n in range(50):
+        with (directory / "files" / f"{n}.bin").open("wb") as one:
+            one.truncate(3 << 20)
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={client.HOST}"]
     command += ["-keyout", directory / "key.pem", "-out", directory / "certificate.pem"]
     subprocess.run(command, check=True, capture_output=True, timeout=30)

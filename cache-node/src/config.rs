@@ -90,7 +90,8 @@ impl Default for Config {
             max_lease: Time::from_secs(60),
             max_lifetime: Time::from_secs(24 * 60 * 60),
             watch_grace: Time::from_secs(1),
-            send_timeout: Time::from_secs(10),
+            // A message of 64 KiB for a client that takes as little as `edge.limits.send_rate`.
+            send_timeout: Time::from_secs(180),
         }
     }
 }

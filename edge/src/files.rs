@@ -6,6 +6,7 @@
 //! moment. The reply (`reply`) obeys conditions and ranges, and `stream` sends what is too large for memory.
 
 mod cache;
+mod handles;
 mod listing;
 mod lookup;
 pub(crate) mod media_type;
@@ -22,6 +23,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use process::client_key::ClientKey;
 
 use crate::request::path::{NormalPath, with_slash};
 
@@ -48,6 +50,8 @@ pub(crate) struct FileRequest<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The application has sent the request here: it may have files whose names are not served otherwise.
     pub(crate) internal: bool,
+    /// Who has it open; `None`: nobody counts.
+    pub(crate) client: Option<ClientKey>,
 }
 
 #[derive(Debug)]
@@ -128,8 +132,13 @@ pub(crate) async fn answer(
                 cache.keep(settings, path, &resource);
             }
             let representation = resource.choose(accepted);
-            let content =
-                representation.content.clone().map_or(Content::Disk(file, path_on_disk), Content::Memory);
+            let content = match &representation.content {
+                Some(content) => Content::Memory(content.clone()),
+                None => match cache.handles.share(file, request.client) {
+                    Ok(file) => Content::Disk(file, path_on_disk),
+                    Err(error) => return FileAnswer::Unavailable(error),
+                },
+            };
             FileAnswer::Reply(reply(request, representation, content, now))
         }
         Err(missing) => {

@@ -100,6 +100,9 @@ mod pace;
 // What one client may hold, and for how long.
 #[path = "e2e/bounds.rs"]
 mod bounds;
+// Few file descriptors.
+#[path = "e2e/descriptors.rs"]
+mod descriptors;
 // The one setting for memory.
 #[path = "e2e/memory.rs"]
 mod memory;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use cgi::environ::{EnvironRefusal, OversizedRequest};
 use http1::reply::BadReply;
 use http1::reply::body::BrokenBody;
-use rustix::io::Errno;
 use tonic::Status;
 use weir_proto::origin::{Attempt, Failure, Kind};
 
@@ -37,6 +36,10 @@ pub(crate) enum Error {
     Server(#[from] ServerError),
     #[error("the edge takes no more of the reply")]
     Unread,
+    #[error(
+        "the client takes the reply slowly, there is no room to put it aside, and others wait for its place"
+    )]
+    SlowReader,
     #[error("the request has been here {0} times already: the pool's server leads back to this edge")]
     Loop(usize),
 }
@@ -74,7 +77,9 @@ pub(crate) enum PoolFull {
         "max_uploads request bodies are being received already, and stayed so for the whole of queue.timeout"
     )]
     Uploads,
-    #[error("max_tunnels tunnels and event streams are open already")]
+    #[error(
+        "max_tunnels tunnels and event streams are open already, or as many as the limit on open files allows"
+    )]
     Tunnels,
     #[error("the client has its part of the pool already (client_share)")]
     Client,
@@ -118,7 +123,7 @@ pub(crate) enum ServerError {
     Lookup(#[source] io::Error),
     #[error("cannot connect: {0}")]
     Connect(#[source] io::Error),
-    #[error("it is busy: its listen queue is full, or it says so")]
+    #[error("it is busy: its listen queue is full, or it says so; or this process has no descriptor left")]
     Busy,
     #[error("refused the request: it does not play FastCGI's responder role")]
     Refused,
@@ -157,7 +162,7 @@ impl Error {
             Self::Body(_) => Kind::BadBody,
             Self::Full(_) | Self::Storage(_) => Kind::Overloaded,
             Self::Server(error) => error.kind(),
-            Self::Unread => Kind::Timeout,
+            Self::Unread | Self::SlowReader => Kind::Timeout,
             Self::Loop(_) => Kind::Loop,
         })
     }
@@ -185,14 +190,10 @@ impl Error {
         let Self::Server(error) = self else {
             return false;
         };
-        // Nor does it that this process has no descriptor left.
-        let has_no_descriptor = matches!(error, ServerError::Connect(error)
-            if matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE)));
-        let is_excused = matches!(
+        !matches!(
             error,
             ServerError::Busy | ServerError::Broken(_) | ServerError::BodyLost(_) | ServerError::BodyTimeout
-        );
-        !is_excused && !has_no_descriptor
+        )
     }
 
     pub(crate) fn status(&self) -> Status {

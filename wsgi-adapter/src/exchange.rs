@@ -314,6 +314,11 @@ impl Reply {
         self.reusable.then_some(self.connection)
     }
 
+    /// Tells whether this may become a tunnel or a stream of events.
+    pub(crate) fn may_last(&self) -> bool {
+        self.connection.socket.may_last()
+    }
+
     /// The connection after 101, and what has come behind the head.
     pub(crate) fn into_tunnel(self) -> (Socket, BytesMut) {
         (self.connection.socket, self.received)

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use process::least_rate::LeastRate;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{Span, warn};
 use weir_proto::fetch::BodyMessages;
@@ -12,8 +13,6 @@ use weir_proto::origin::{Attempt, Kind, RequestHead};
 use crate::config::{PoolConfig, ServerConfig};
 use crate::deadline::Deadline;
 use crate::error::{Error, FetchFailure, ServerError};
-use crate::exchange::connect::connect;
-use crate::exchange::idle::Connection;
 use crate::exchange::{Exchange, Progress, Reply, ServerRequest};
 use crate::pool::{Pool, Slot};
 use crate::replies::Replies;
@@ -22,8 +21,10 @@ use crate::request::protocol::Dialect;
 use crate::request::upload::{EdgeBody, Upload};
 use crate::request::{self, BodyLength};
 use crate::spans;
+use new_connection::NewConnection;
 
 mod first_reply;
+mod new_connection;
 mod relay;
 
 /// Between two attempts at a server whose listen queue is full: at first, and at most.
@@ -54,6 +55,8 @@ pub(crate) struct Fetch<'a> {
     connecting: Duration,
     /// Servers that were asked in vain.
     earlier: Vec<Attempt>,
+    /// How fast the client takes a reply that cannot be put aside.
+    reading: LeastRate,
 }
 
 impl<'a> Fetch<'a> {
@@ -95,6 +98,7 @@ impl<'a> Fetch<'a> {
             messages,
             connecting: Duration::ZERO,
             earlier: Vec::new(),
+            reading: relay::reading(),
         })
     }
 
@@ -252,18 +256,8 @@ impl<'a> Fetch<'a> {
                 exchanged => return exchanged,
             }
         }
-        if dialect.keeps_connections() {
-            self.pool.idle.make_room(place);
-        }
-        let until = deadline.within(config.connect_timeout.0);
-        let begun = Instant::now();
-        let connection = Connection::new(connect(&server.address, &self.pool.tls, until).await?);
-        self.connecting = begun.elapsed();
-        let exchanging = exchange.run(connection, outgoing);
-        if server.metrics.has_replied() {
-            return exchanging.await;
-        }
-        Box::pin(first_reply::awaited(self.pool, server, dialect, exchanging)).await
+        let asked = NewConnection { pool: self.pool, server, connecting: &mut self.connecting };
+        asked.run(&mut exchange, outgoing).await
     }
 }
 

@@ -249,6 +249,12 @@ impl Pool {
         Some(ClientHold { pool: self, client, resource })
     }
 
+    /// All places are taken, and requests wait for one.
+    pub(crate) fn is_crowded(&self) -> bool {
+        let state = self.state.lock();
+        state.in_flight >= self.config.max_in_flight && state.waiting.waiting() > 0
+    }
+
     /// A place, if the pool and one of its servers has one.
     fn take(&self, state: &mut State, wanted: &SlotRequest) -> Result<Arc<Server>, NoServer> {
         let client = wanted.client_key();

@@ -1,5 +1,10 @@
-//! The limit on open files, which is the limit on connections.
+//! The limit on open files, which is the limit on connections, and who may have descriptors when they become
+//! few.
 
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Below this a traffic spike meets the limit before it meets ours.
@@ -37,9 +42,79 @@ pub fn most() -> u64 {
     getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX)
 }
 
+/// Descriptors for the admin listener's connections, listeners, logs, timers and links between services.
+const OWN: u64 = 192;
+
+/// What a descriptor is for. When there are few, those that come first here are refused first.
+#[derive(Clone, Copy, Debug)]
+pub enum Purpose {
+    /// A client's connection.
+    Client,
+    /// What lasts as long as a client likes: a tunnel, a temporary file, a file that is sent.
+    Lasting,
+    /// A request at the application.
+    Request,
+}
+
+/// How many clients may have a connection at once. A quarter of the descriptors is for what their requests
+/// need.
+pub fn clients() -> u64 {
+    part(Purpose::Client, limit())
+}
+
+/// How many of what lasts one client may have open at once.
+pub fn share() -> u64 {
+    (part(Purpose::Lasting, limit()) / 8).max(1)
+}
+
+/// Fails, as if there were none left, where a new descriptor is one too many for what it is for. The system
+/// gives the lowest number that is free, so that the number tells how many are in use.
+pub fn may_have(descriptor: impl AsFd, purpose: Purpose) -> io::Result<()> {
+    let number = u64::try_from(descriptor.as_fd().as_raw_fd()).unwrap_or(0);
+    let files = limit();
+    if number < part(purpose, files).saturating_add(own(files) / 2) { Ok(()) } else { Err(out()) }
+}
+
+/// The error of whoever gets no descriptor.
+pub fn out() -> io::Error {
+    Errno::MFILE.into()
+}
+
+/// No descriptor is left, or none for this purpose.
+pub fn is_out(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+fn own(files: u64) -> u64 {
+    OWN.min(files / 4)
+}
+
+fn part(purpose: Purpose, files: u64) -> u64 {
+    let left = files - own(files);
+    match purpose {
+        Purpose::Client => left / 4 * 3,
+        Purpose::Lasting => left / 8 * 7,
+        Purpose::Request => left,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn leaves_descriptors_for_the_rest() {
+        let cases = [(1024, [624, 728, 832]), (64, [36, 42, 48]), (0, [0, 0, 0])];
+        for (files, expected) in cases {
+            let parts = [Purpose::Client, Purpose::Lasting, Purpose::Request].map(|p| part(p, files));
+            assert_eq!(parts, expected, "{files}");
+        }
+        assert!(part(Purpose::Client, u64::MAX) > 1 << 62, "no limit");
+        let file = std::fs::File::open("/dev/null").unwrap();
+        for purpose in [Purpose::Client, Purpose::Lasting, Purpose::Request] {
+            may_have(&file, purpose).unwrap();
+        }
+    }
 
     #[test]
     fn raises_the_soft_limit_to_the_hard_one() {

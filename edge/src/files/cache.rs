@@ -7,6 +7,7 @@ use bytes::Bytes;
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 
+use crate::files::handles::Handles;
 use crate::files::resource::Resource;
 use crate::files::settings::FileSettings;
 use crate::settings::files::FileCacheConfig;
@@ -21,6 +22,8 @@ const USUAL_FILE: usize = 16 * 1024;
 pub(crate) struct FileCache {
     resources: Cache<FileKey, Arc<Resource>, FileWeight>,
     config: FileCacheConfig,
+    /// What is sent from the disk.
+    pub(super) handles: Handles,
 }
 
 #[derive(Hash, PartialEq, Eq)]
@@ -48,7 +51,7 @@ impl FileCache {
         // of the largest files too.
         let usual = USUAL_FILE.max(config.max_file.bytes() / 8);
         let resources = Cache::with_weighter(config.memory.bytes() / usual, config.memory.0, FileWeight);
-        Self { resources, config }
+        Self { resources, config, handles: Handles::default() }
     }
 
     #[cfg(test)]

@@ -165,7 +165,14 @@ mod tests {
     fn listed_as(format: Autoindex, path: &str, query: Option<&str>, listed: &[ListedEntry]) -> String {
         let path = crate::request::path::resolved(path.as_bytes()).unwrap();
         let (method, headers) = (http::Method::GET, http::HeaderMap::new());
-        let request = FileRequest { method: &method, path: &path, query, headers: &headers, internal: false };
+        let request = FileRequest {
+            method: &method,
+            path: &path,
+            query,
+            headers: &headers,
+            internal: false,
+            client: None,
+        };
         let FileAnswer::Listing { body, .. } = answer(format, &request, listed) else { panic!() };
         String::from_utf8(body.to_vec()).unwrap()
     }

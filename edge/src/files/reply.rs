@@ -1,6 +1,5 @@
 //! Makes the reply from a representation: all of it, a part, or what the request's conditions leave.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,6 +12,7 @@ use http_cache::conditional::{
     unsatisfiable_range,
 };
 
+use crate::files::handles::SharedFile;
 use crate::files::resource::Representation;
 use crate::files::stream::FileStream;
 use crate::files::{FileBody, FileReply, FileRequest};
@@ -21,7 +21,7 @@ use crate::files::{FileBody, FileReply, FileRequest};
 pub(super) enum Content {
     Memory(Bytes),
     /// The open file, and its name.
-    Disk(File, Arc<Path>),
+    Disk(Arc<SharedFile>, Arc<Path>),
 }
 
 pub(super) fn reply(

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use rustix::fs::sendfile;
 use rustix::io::Errno;
 
+use crate::files::handles::SharedFile;
 use crate::files::on_disk;
 
 /// The most that is read at once.
@@ -25,7 +26,7 @@ const PIECE: usize = 1024 * 1024;
 /// ends the reply.
 #[derive(Debug)]
 pub(crate) struct FileStream {
-    file: Arc<File>,
+    file: Arc<SharedFile>,
     /// Its name, for the log.
     path: Arc<Path>,
     /// The length that it had; it may grow meanwhile, and a log does.
@@ -44,13 +45,18 @@ pub(super) type TextAndPart = (Bytes, u64, u64);
 impl FileStream {
     /// The bytes from `start` up to but not including `end` of a file that had this length when the reply's
     /// head was made.
-    pub(super) fn new(file: File, path: Arc<Path>, length: u64, start: u64, end: u64) -> Self {
+    pub(super) fn new(file: Arc<SharedFile>, path: Arc<Path>, length: u64, start: u64, end: u64) -> Self {
         let (text, then) = (Bytes::new(), VecDeque::new());
-        Self { file: Arc::new(file), path, length, position: start, end, text, then }
+        Self { file, path, length, position: start, end, text, then }
     }
 
     /// Several parts of a file in turn.
-    pub(super) fn parts(file: File, path: Arc<Path>, length: u64, parts: VecDeque<TextAndPart>) -> Self {
+    pub(super) fn parts(
+        file: Arc<SharedFile>,
+        path: Arc<Path>,
+        length: u64,
+        parts: VecDeque<TextAndPart>,
+    ) -> Self {
         Self { then: parts, ..Self::new(file, path, length, 0, 0) }
     }
 
@@ -63,7 +69,7 @@ impl FileStream {
     #[cfg(test)]
     pub(crate) fn of(file: File, start: u64, end: u64) -> io::Result<Self> {
         let length = file.metadata()?.len();
-        Ok(Self::new(file, Path::new("a file").into(), length, start, end))
+        Ok(Self::new(Arc::new(file.into()), Path::new("a file").into(), length, start, end))
     }
 
     /// Bytes not yet returned.

@@ -87,7 +87,8 @@ impl Fixture {
         for (name, value) in headers {
             map.append(name, HeaderValue::from_str(value).unwrap());
         }
-        let request = FileRequest { method: &method, path: &path, query, headers: &map, internal: false };
+        let request =
+            FileRequest { method: &method, path: &path, query, headers: &map, internal: false, client: None };
         answer(&self.settings, &request, UNIX_EPOCH + Duration::from_secs(now), &self.cache).await
     }
 

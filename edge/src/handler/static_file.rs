@@ -9,7 +9,10 @@ use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use process::client_key::ClientKey;
+use process::nofile;
 
+use crate::connection::unix_client::UNIX;
 use crate::files::{FileAnswer, FileBody, FileReply, FileRequest, FileSettings};
 use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
@@ -29,7 +32,7 @@ pub(crate) fn from_memory(
     path: &NormalPath<'_>,
 ) -> Option<Reply> {
     let now = SystemTime::now();
-    let asked = FileRequest { method, path, query: None, headers, internal: false };
+    let asked = FileRequest { method, path, query: None, headers, internal: false, client: None };
     let file = files::from_memory(location.files.as_deref()?, &asked, now, &edge.files)?;
     Some(of_file(location, file, now).noting(CacheResult::File))
 }
@@ -46,7 +49,8 @@ pub(crate) async fn answer(
     };
     let now = SystemTime::now();
     let (method, headers, internal) = (&request.method, &request.headers, request.named_by_application);
-    let asked = FileRequest { method, path, query, headers, internal };
+    let client = (request.client.address != UNIX).then(|| ClientKey::from(request.client.address));
+    let asked = FileRequest { method, path, query, headers, internal, client };
     let reply = match files::answer(&settings, &asked, now, &edge.files).await {
         FileAnswer::Reply(file) => of_file(location, file, now),
         FileAnswer::Redirect(to) => with_expires(redirect(to), location, now),
@@ -67,7 +71,11 @@ pub(crate) async fn answer(
         FileAnswer::MethodNotAllowed => error::method_not_allowed(),
         FileAnswer::Unavailable(failed) => {
             tracing::error!(target = request.target, error = %failed, "cannot read the file");
-            error::internal()
+            if nofile::is_out(&failed) {
+                error::busy(StatusCode::SERVICE_UNAVAILABLE)
+            } else {
+                error::internal()
+            }
         }
     };
     reply.noting(CacheResult::File)

@@ -187,7 +187,7 @@ async fn exchange(client: Http2Client, mut request: Request, up: Option<StreamUp
         turn = client.turn() => turn,
         () = poll_fn(|context| stream.poll_reset(context)) => return,
     };
-    let Some(_turn) = turn else {
+    let Some(turn) = turn else {
         // RFC 9113 section 8.7: "The REFUSED_STREAM error code can be included in a RST_STREAM frame to
         // indicate that the stream is being closed prior to any processing having occurred."
         return stream.reset(ErrorCode::REFUSED_STREAM);
@@ -233,6 +233,8 @@ async fn exchange(client: Http2Client, mut request: Request, up: Option<StreamUp
         return edge.log.request(&line, sent, &reply);
     };
     let breaks_off = edge.breaks_off(reply.is_event_stream());
+    // Events come for as long as the client likes, and few of them wait: no other request waits for that.
+    let _turn = (!reply.is_event_stream()).then_some(turn);
     let sending = reply::send(&stream, reply, head_only, pace, breaks_off);
     tokio::pin!(sending);
     let (sent, reply): (Delivery, Reply) = loop {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use process::nofile::{self, Purpose};
 use process::shutdown::Shutdown;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
@@ -85,7 +86,8 @@ pub(crate) async fn accept(
             }
         };
         edge.metrics.connections_accepted.inc();
-        let Some(place) = crowd.enter(peer, &edge.settings.trusted_proxies) else {
+        let place = crowd.enter(peer, &edge.settings.trusted_proxies);
+        let Some(place) = place.filter(|_| nofile::may_have(&stream, Purpose::Client).is_ok()) else {
             edge.metrics.connections_refused.inc();
             tracing::debug!(client = %peer.ip(), "a connection too many: of all, or of this client");
             continue;

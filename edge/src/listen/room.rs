@@ -4,12 +4,9 @@
 
 use process::nofile;
 
-/// Descriptors for the admin listener's connections, listeners, logs, timers and links between services.
-const OWN: u64 = 192;
-
 /// The most connections at once, by the settings' number and the limit on open files.
 pub(crate) fn connections(wanted: usize) -> usize {
-    let most = within(wanted, nofile::limit());
+    let most = within(wanted, nofile::clients());
     if most < wanted {
         tracing::warn!(
             connections = most,
@@ -20,11 +17,8 @@ pub(crate) fn connections(wanted: usize) -> usize {
     most
 }
 
-/// A quarter of the descriptors is for what the requests need: connections to the application and files.
-fn within(wanted: usize, files: u64) -> usize {
-    let own = OWN.min(files / 4);
-    let left = (files - own) / 4 * 3;
-    wanted.min(usize::try_from(left).unwrap_or(usize::MAX)).max(1)
+fn within(wanted: usize, clients: u64) -> usize {
+    wanted.min(usize::try_from(clients).unwrap_or(usize::MAX)).max(1)
 }
 
 #[cfg(test)]
@@ -33,17 +27,9 @@ mod tests {
 
     #[test]
     fn leaves_descriptors_for_the_rest() {
-        let cases = [
-            (50_000, u64::MAX, 50_000),
-            (50_000, 1_048_576, 50_000),
-            (50_000, 65_536, 49_008),
-            (50_000, 1024, 624),
-            (100, 1024, 100),
-            (50_000, 64, 36),
-            (50_000, 0, 1),
-        ];
-        for (wanted, files, expected) in cases {
-            assert_eq!(within(wanted, files), expected, "{wanted} of {files}");
+        let cases = [(50_000, u64::MAX, 50_000), (50_000, 49_008, 49_008), (100, 624, 100), (50_000, 0, 1)];
+        for (wanted, clients, expected) in cases {
+            assert_eq!(within(wanted, clients), expected, "{wanted} of {clients}");
         }
     }
 }

@@ -2,15 +2,14 @@
 //! end of a tunnel.
 
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
+use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use weir_tests::{
-    AppServer, Certificate, Client, Location, Pool, Process, Settings, Stack, binary, both_topologies, frame,
-    free_port, head_block, site, until,
+    AppServer, Certificate, Client, Location, Pool, Settings, Stack, both_topologies, frame, head_block,
+    site, until,
 };
 
 pub(crate) const HEADERS: u8 = 1;
@@ -231,6 +230,44 @@ fn requests_before_settings_are_read_are_refused_one_by_one(stack: &Stack) {
     assert!(is_answered(&mut client, 501, "/count/late"));
 }
 
+const LITTLE_MEMORY: &str = r#"
+listen = [{ address = "$HTTP", http2 = true }]
+limits = { bodies = "512KiB" }
+[[edge.site]]
+server_name = ["localhost"]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[[edge.site.location]]
+match = "/page/"
+pool = "app"
+[edge.site.location.cache]
+[[wsgi_adapter.pool]]
+name = "app"
+servers = ["http://127.0.0.1:$PORT"]
+"#;
+
+both_topologies!(others_do_not_wait_for_the_end_of_an_event_stream, LITTLE_MEMORY);
+fn others_do_not_wait_for_the_end_of_an_event_stream(stack: &Stack) {
+    let _server = AppServer::uvicorn(stack.port);
+    // Pages that nobody reads fill the memory for bodies: a connection may have one request at once.
+    let pages: Vec<_> = (0..4)
+        .map(|n| {
+            let mut page = stack.connect();
+            page.send(format!(
+                "GET /page/count/{n}?size=7000000&chunks=20 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            ));
+            page.head().expect(200);
+            page
+        })
+        .collect();
+    sleep(Duration::from_secs(1));
+    let mut client = raw(stack, &[]);
+    assert!(is_answered(&mut client, 1, "/events?gap=60000"));
+    assert!(is_answered(&mut client, 3, "/count/other?size=0"), "it waits for the events");
+    drop(pages);
+}
+
 both_topologies!(a_body_of_length_zero_is_empty, HTTP2);
 fn a_body_of_length_zero_is_empty(stack: &Stack) {
     let head = |stream, path: &str| {
@@ -340,39 +377,6 @@ fn an_event_stream_does_not_keep_a_process(stack: &Stack) {
             _ => {}
         }
     }
-}
-
-#[test]
-fn a_crowd_of_connections_leaves_file_descriptors_for_the_rest() {
-    let directory = TempDir::new().unwrap();
-    let app = weir_tests::Uwsgi::oracle();
-    let [http, admin] = [free_port(), free_port()].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-    let settings = format!(
-        "[edge]\nlisten = [\"{http}\"]\nadmin = \"{admin}\"\n[[edge.site]]\nserver_name = [\"localhost\"]\n\
-         [[edge.site.location]]\nmatch = \"/\"\npool = \"app\"\n[[wsgi_adapter.pool]]\nname = \"app\"\n\
-         servers = [\"{}\"]\nbuffer_size = \"32KiB\"\n",
-        app.address()
-    );
-    let file = directory.path().join("weir.toml");
-    fs::write(&file, settings).unwrap();
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n 256; exec \"$0\" run --config \"$1\""]).arg(binary("weir")).arg(&file);
-    let weir = Process::start("weir", &mut command, directory.path());
-    let is_ready =
-        || TcpStream::connect(admin).is_ok() && Client::connect(admin).get("/readyz").status == 200;
-    weir.wait_until("is ready", is_ready);
-    weir.wait_until("says so", || weir.log().contains("file descriptors for fewer"));
-    let mut visitor = Client::connect(http);
-    visitor.get("/count/first").expect(200);
-    let crowd: Vec<_> = (0..400).filter_map(|_| TcpStream::connect(http).ok()).collect();
-    sleep(Duration::from_millis(300));
-    for n in 0..20 {
-        visitor.get(&format!("/count/crowd-{n}")).expect(200);
-        assert!(is_ready(), "probe {n}");
-    }
-    assert!(!weir.log().contains("os error 24"), "{}", weir.log());
-    drop(crowd);
-    until("there is room again", || TcpStream::connect(http).ok());
 }
 
 #[test]

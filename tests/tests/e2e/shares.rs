@@ -229,6 +229,59 @@ fn servers_with_few_connections_take_every_post(stack: &Stack) {
     }
 }
 
+fn not_put_aside() -> Settings {
+    let buffer = toml::Table::from_iter([("file".to_owned(), 0.into())]);
+    let pool = Pool::new("app", "http://127.0.0.1:$PORT").with("max_in_flight", 2).with("client_share", 100);
+    site([Location::passed("/")]).pool(pool.with("reply_buffer", buffer))
+}
+
+both_topologies!(readers_whose_replies_cannot_be_put_aside_give_their_places_up, not_put_aside());
+fn readers_whose_replies_cannot_be_put_aside_give_their_places_up(stack: &Stack) {
+    // gunicorn waits for ever; uWSGI would end it after four seconds.
+    let _server = AppServer::gunicorn(stack.port, &[], "oracle:application");
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let mut reader = stack.connect();
+            reader.send("GET /count/large?size=30000000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            reader.head().expect(200);
+            reader
+        })
+        .collect();
+    stack.get("/count/other").expect(200);
+    drop(readers);
+}
+
+fn kept_for_long() -> Settings {
+    let keepalive = toml::Table::from_iter([("timeout".to_owned(), "10m".into())]);
+    site([Location::passed("/").pool("app")])
+        .pool(Pool::new("app", "http://127.0.0.1:$PORT").with("keepalive", keepalive))
+}
+
+both_topologies!(a_burst_at_a_server_with_few_connections_waits_for_no_idle_one, kept_for_long());
+fn a_burst_at_a_server_with_few_connections_waits_for_no_idle_one(stack: &Stack) {
+    type Start = fn(u16) -> AppServer;
+    let servers: [(&str, Start); 2] = [
+        ("waitress", |port| AppServer::waitress(port, &["--threads=2", "--connection-limit=10"])),
+        ("granian", |port| {
+            AppServer::granian(port, &["--backpressure=4", "--blocking-threads=4", "--backlog=128"])
+        }),
+    ];
+    for (name, start) in servers {
+        let server = start(stack.port);
+        for burst in 0..3 {
+            thread::scope(|scope| {
+                for n in 0..20 {
+                    scope.spawn(move || {
+                        let sent = stack.ask("POST", "/upload", &[("Content-Length", "3")], b"abc");
+                        assert_eq!(sent.expect(200).json()["length"], 3, "{name}: burst {burst}, POST {n}");
+                    });
+                }
+            });
+        }
+        drop(server);
+    }
+}
+
 both_topologies!(an_answer_that_trickles_is_read_whole, HTTP);
 fn an_answer_that_trickles_is_read_whole(stack: &Stack) {
     // 200,000 chunks of one byte, in as many pieces as the sockets make of them.

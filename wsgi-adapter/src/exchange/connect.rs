@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
+use process::nofile::{self, Purpose};
 use socket2::{Domain, SockAddr, SockRef, Type};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
 use tokio::net::{TcpStream, UnixStream, lookup_host, tcp, unix};
@@ -77,6 +78,19 @@ pub(crate) enum Writer<'a> {
 }
 
 impl Socket {
+    /// Tells whether there are descriptors enough for one that lasts as long as its client likes.
+    pub(crate) fn may_last(&self) -> bool {
+        self.may_be_for(Purpose::Lasting).is_ok()
+    }
+
+    fn may_be_for(&self, purpose: Purpose) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => nofile::may_have(stream, purpose),
+            Self::Unix(stream) => nofile::may_have(stream, purpose),
+            Self::Tls(stream) => nofile::may_have(stream.0.get_ref().0, purpose),
+        }
+    }
+
     pub(crate) fn split(&mut self) -> (Reader<'_>, Writer<'_>) {
         match self {
             Self::Tcp(stream) => {
@@ -239,7 +253,9 @@ pub(crate) async fn connect(
     tls: &ServerTls,
     until: Instant,
 ) -> Result<Socket, ServerError> {
-    match (connect_plain(address.endpoint(), until).await?, address.tls_host()) {
+    let socket = connect_plain(address.endpoint(), until).await?;
+    socket.may_be_for(Purpose::Request).map_err(refused)?;
+    match (socket, address.tls_host()) {
         (Socket::Tcp(tcp), Some(host)) => {
             let secured = Box::pin(tls.secure(tcp, host, until)).await?;
             Ok(Socket::Tls(Box::new(SecureSocket(secured))))
@@ -287,7 +303,10 @@ fn connect_unix(path: &Path) -> io::Result<UnixStream> {
 }
 
 /// A unix socket whose `listen` queue is full says "again" at once, and the caller may ask again; a TCP one
-/// lets the caller wait.
+/// lets the caller wait. Where this process has no descriptor left, it waits as well.
 fn refused(error: io::Error) -> ServerError {
-    if error.kind() == io::ErrorKind::WouldBlock { ServerError::Busy } else { ServerError::Connect(error) }
+    if error.kind() == io::ErrorKind::WouldBlock || nofile::is_out(&error) {
+        return ServerError::Busy;
+    }
+    ServerError::Connect(error)
 }

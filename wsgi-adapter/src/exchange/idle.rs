@@ -1,6 +1,6 @@
 //! Keeps the connections that HTTP servers leave open between requests, bounded in number, age and use. A
 //! watcher closes them when their time is over, or when the server closes them or sends what nobody asked
-//! for.
+//! for. A server may take few connections at once: a request that waits on a new one closes one of these.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -10,10 +10,16 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::config::KeepaliveConfig;
 use crate::exchange::connect::Socket;
+use crowd::CrowdCount;
+
+mod crowd;
+
+/// A new connection on which nothing has come for this long may wait for its turn to be accepted.
+const UNHEARD: Duration = Duration::from_millis(50);
 
 /// A connection to a server, and what it has behind it.
 #[derive(Debug)]
@@ -40,9 +46,23 @@ pub(crate) struct IdleConnections {
 struct IdleState {
     /// The connections of each server; the one that was used last is the last.
     parked: HashMap<String, Vec<IdleConnection>>,
+    /// Servers that may not have accepted all of their connections.
+    crowds: HashMap<String, CrowdCount>,
     is_watched: bool,
     /// The watcher's task.
     watcher: Option<Waker>,
+}
+
+/// A request that is counted as unheard, as long as this lives.
+struct UnheardRequest<'a> {
+    idle: &'a IdleConnections,
+    server: &'a str,
+}
+
+impl Drop for UnheardRequest<'_> {
+    fn drop(&mut self) {
+        self.idle.state.lock().is_heard(self.server);
+    }
 }
 
 #[derive(Debug)]
@@ -69,11 +89,27 @@ impl IdleConnections {
     /// Closes the connection that has waited longest: a new one takes its place, so that there are never more
     /// of them than there were requests at once.
     pub(crate) fn make_room(&self, server: &str) {
-        let mut state = self.state.lock();
-        let oldest = state.parked.get_mut(server).filter(|parked| !parked.is_empty());
-        let oldest = oldest.map(|parked| parked.remove(0));
-        drop(state);
+        let oldest = self.state.lock().take_oldest(server);
         drop(oldest);
+    }
+
+    /// Does this work on a new connection to a server, to its end. While that lasts, another connection is
+    /// closed for it at once, or instead of being kept; and again, at longer and longer intervals.
+    pub(crate) async fn beside<T>(&self, server: &str, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let (mut pause, mut unheard) = (UNHEARD, None);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = sleep(pause) => {}
+            }
+            pause *= 2;
+            let again = unheard.is_some();
+            unheard.get_or_insert_with(|| UnheardRequest { idle: self, server });
+            let closed = self.state.lock().is_unheard(server, again);
+            drop(closed);
+        }
     }
 
     /// Keeps a connection after a request that left it clean. Must be called within a runtime.
@@ -88,6 +124,9 @@ impl IdleConnections {
         let far = Duration::from_secs(86_400 * 365);
         let parked = IdleConnection { connection, until: now + wait.min(far) };
         let mut state = self.state.lock();
+        if state.crowds.get_mut(server).is_some_and(CrowdCount::gives_up_one) {
+            return;
+        }
         let others = state.parked.entry(server.to_owned()).or_default();
         if others.len() >= limits.connections {
             return;
@@ -136,6 +175,35 @@ async fn watch(state: Weak<Mutex<IdleState>>) {
 }
 
 impl IdleState {
+    fn take_oldest(&mut self, server: &str) -> Option<IdleConnection> {
+        let parked = self.parked.get_mut(server).filter(|parked| !parked.is_empty())?;
+        Some(parked.remove(0))
+    }
+
+    /// Counts a request on a new connection that has heard nothing yet, and takes a connection off for it.
+    /// `again`: it has been counted.
+    fn is_unheard(&mut self, server: &str, again: bool) -> Option<IdleConnection> {
+        let oldest = self.take_oldest(server);
+        let crowd = self.crowds.entry(server.to_owned()).or_default();
+        if again {
+            crowd.still_unheard();
+        } else {
+            crowd.one_unheard();
+        }
+        if oldest.is_some() {
+            crowd.one_given_up();
+        }
+        oldest
+    }
+
+    fn is_heard(&mut self, server: &str) {
+        let Some(crowd) = self.crowds.get_mut(server) else { return };
+        crowd.one_heard();
+        if crowd.is_over() {
+            self.crowds.remove(server);
+        }
+    }
+
     /// Closes what is over. When the next one is, if there is one; `context` is woken when a server says
     /// something before that.
     fn close_ended(&mut self, context: &mut Context<'_>) -> Option<Instant> {

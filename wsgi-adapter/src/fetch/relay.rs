@@ -8,13 +8,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http1::reply::ResponseHead;
 use http1::reply::body::is_bodiless;
+use process::least_rate::LeastRate;
 use process::wait::within;
+use tokio::time::Instant;
 use weir_proto::fetch::BodyMessages;
 use weir_proto::origin::fetch_reply::Message;
 use weir_proto::origin::{End, Field, ReplyHead};
 
 use super::Fetch;
-use crate::error::Error;
+use crate::error::{Error, PoolFull};
 use crate::exchange::{Reply, tunnel};
 use crate::pool::Slot;
 use crate::replies::ReplyReader;
@@ -24,6 +26,17 @@ use crate::replies::spool::Spool;
 /// over the network together.
 const MOMENT: Duration = Duration::from_millis(10);
 
+/// Bytes per second that a client takes of a reply which keeps its place, over this time, while others wait
+/// for the place. Sockets take much at once of who is slow.
+const READING_RATE: u64 = 8 * 1024;
+const READING_WINDOW: Duration = Duration::from_secs(5);
+/// How often a reply that waits for its client looks whether others wait for its place.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+pub(super) fn reading() -> LeastRate {
+    LeastRate::new(READING_RATE, READING_WINDOW)
+}
+
 impl Fetch<'_> {
     /// Takes the reply off the server, and gives the server's place back as soon as it is done, however slow
     /// the client is.
@@ -31,7 +44,7 @@ impl Fetch<'_> {
         let (pool, replies) = (self.pool, self.replies);
         let is_buffered = !self.head.stream_reply && is_buffered(&reply.head);
         if is_event_stream(&reply.head) {
-            slot.stream()?;
+            lasts(&reply, &mut slot)?;
         }
         let file = if is_buffered { pool.config.reply_buffer.file.0 } else { 0 };
         let mut spool = Spool::new(&pool.file_space, file);
@@ -39,7 +52,10 @@ impl Fetch<'_> {
         let taken = self.take_off(head, &mut reply, &mut spool).await;
         match &taken {
             Ok(()) => self.park(reply, slot),
-            Err(error) => slot.broke_off(error),
+            Err(error) => {
+                slot.broke_off(error);
+                drop((reply, slot));
+            }
         }
         if !matches!(taken, Err(Error::Unread)) {
             while !spool.is_empty() {
@@ -80,14 +96,34 @@ impl Fetch<'_> {
             if spool.add(&piece).await {
                 return Ok(());
             }
-            // There is no room anywhere: the client sets the pace.
-            self.replies.room().await?;
+            self.room_at_the_clients_pace().await?;
             match spool.take().await.map_err(Error::Storage)? {
-                Some(earlier) => self.replies.send(Message::Chunk(earlier)).await?,
+                Some(earlier) => self.pass_on(earlier).await?,
                 None => break,
             }
         }
+        self.pass_on(piece).await
+    }
+
+    async fn pass_on(&mut self, piece: Bytes) -> Result<(), Error> {
+        self.reading.moved(piece.len() as u64);
         self.replies.send(Message::Chunk(piece)).await
+    }
+
+    /// There is no room anywhere: the client sets the pace. It may not hold a place for longer that others
+    /// wait for, unless it reads as fast as people do.
+    async fn room_at_the_clients_pace(&mut self) -> Result<(), Error> {
+        loop {
+            let begun = Instant::now();
+            let room = within(LOOK_AGAIN, self.replies.room()).await;
+            self.reading.waited(begun.elapsed());
+            if let Ok(room) = room {
+                return room;
+            }
+            if self.reading.left().is_zero() && self.pool.is_crowded() {
+                return Err(Error::SlowReader);
+            }
+        }
     }
 
     /// The next piece that the server sends. Meanwhile the edge gets what was put aside.
@@ -129,7 +165,7 @@ impl Fetch<'_> {
         messages: BodyMessages,
     ) -> Result<(), Error> {
         let config = &self.pool.config;
-        slot.stream()?;
+        lasts(&reply, &mut slot)?;
         let _counted = self.pool.metrics.tunnel(&config.name);
         let head = self.told_head(&mut reply, &slot);
         self.replies.send(Message::Head(head)).await?;
@@ -141,6 +177,11 @@ impl Fetch<'_> {
         ended?;
         self.replies.send(Message::End(End {})).await
     }
+}
+
+/// Counts a request among tunnels and event streams.
+fn lasts(reply: &Reply, slot: &mut Slot) -> Result<(), PoolFull> {
+    if reply.may_last() { slot.stream() } else { Err(PoolFull::Tunnels) }
 }
 
 /// Tells whether a reply may be put aside. What streams comes at the client's pace; `X-Accel-Buffering` has

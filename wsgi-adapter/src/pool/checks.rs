@@ -81,7 +81,6 @@ async fn ask(pool: &Pool, server: &Server, settings: &CheckConfig) -> Result<Rep
         form: dialect.form(&head),
     };
     let until = Instant::now() + settings.timeout.0;
-    let connection = Connection::new(connect(&server.address, &pool.tls, until).await?);
     let (mut nothing, mut progress) = (Upload::empty(), Progress::Nothing);
     // Nobody is told of the reply but us, who want it.
     let (replies, _wanted) = replies::channel(ReplyReader::Here, 0, &pool.body_memory);
@@ -94,7 +93,16 @@ async fn ask(pool: &Pool, server: &Server, settings: &CheckConfig) -> Result<Rep
         hints: false,
         progress: &mut progress,
     };
-    exchange.run(connection, outgoing).await
+    let asking = async {
+        let connection = Connection::new(connect(&server.address, &pool.tls, until).await?);
+        exchange.run(connection, outgoing).await
+    };
+    // A server that takes few connections is not ill because others are kept open.
+    if dialect.keeps_connections() {
+        pool.idle.beside(server.address.as_str(), asking).await
+    } else {
+        asking.await
+    }
 }
 
 async fn holds(reply: &mut Reply, wanted: &str) -> Result<bool, String> {

@@ -53,7 +53,7 @@ impl<T> Queue<T> {
         self.lines[line(priority)].push_front(waiter);
     }
 
-    fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.lines.iter().map(VecDeque::len).sum()
     }
 }

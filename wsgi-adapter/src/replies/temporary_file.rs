@@ -6,7 +6,7 @@ use std::io;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use process::nofile;
+use process::nofile::{self, Purpose};
 
 /// One in so many descriptors may be such a file.
 const PART: u64 = 8;
@@ -29,9 +29,13 @@ impl TemporaryFile {
                 "{most} replies have one already, an eighth of the open files allowed"
             )));
         }
-        tempfile::tempfile().map(Self).inspect_err(|_| {
+        let created = tempfile::tempfile().map_err(|error| {
             OPEN.fetch_sub(1, Ordering::Relaxed);
-        })
+            error
+        })?;
+        let file = Self(created);
+        nofile::may_have(&file.0, Purpose::Lasting)?;
+        Ok(file)
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use process::least_rate::LeastRate;
+use process::nofile::{self, Purpose};
 use process::wait::within;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
@@ -149,7 +150,9 @@ impl Drop for MemoryReservation {
 
 /// Goes on receiving into a temporary file, which has no name and goes with its last handle.
 async fn spill(memory: &[u8], piece: Bytes, mut incoming: EdgeBody) -> Result<Upload, Error> {
-    let created = tokio::task::spawn_blocking(tempfile::tempfile).await;
+    let create =
+        || tempfile::tempfile().and_then(|file| nofile::may_have(&file, Purpose::Lasting).map(|()| file));
+    let created = tokio::task::spawn_blocking(create).await;
     let mut file = File::from_std(created.map_err(io::Error::other).flatten().map_err(Error::Storage)?);
     file.write_all(memory).await.map_err(Error::Storage)?;
     let mut length = memory.len() as u64;

@@ -6,7 +6,7 @@ use process::units::Time;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use weir_proto::origin::Kind as Failure;
-use wsgi_adapter::{KeepaliveConfig, PoolConfig};
+use wsgi_adapter::{CheckConfig, KeepaliveConfig, PoolConfig};
 
 use crate::edge::{Edge, end, get, pool, with_body};
 use crate::peer::Peer;
@@ -228,4 +228,53 @@ async fn a_connection_that_the_server_closes_is_closed_here() {
     let edge = edge(&server, keepalive);
     assert_eq!(edge.ask(get("/")).await.text(), "ok");
     tokio::time::timeout(Duration::from_secs(5), closed.notified()).await.expect("EOF closes it");
+}
+
+/// Serves this many connections at a time, and keeps each open; others are not looked at meanwhile.
+async fn taking(places: usize) -> Peer {
+    let places = std::sync::Arc::new(tokio::sync::Semaphore::new(places));
+    Peer::new(move |mut stream| {
+        let places = places.clone();
+        async move {
+            let _place = places.acquire().await.unwrap();
+            while read_head(&mut stream).await {
+                let _ = stream.write_all(PLAIN).await;
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn requests_on_new_connections_do_not_wait_for_idle_ones_to_end() {
+    let server = taking(2).await;
+    let keepalive = KeepaliveConfig { timeout: Time::from_secs(600), ..KeepaliveConfig::default() };
+    let edge = edge(&server, keepalive);
+    for method in ["POST", "GET", "POST"] {
+        let asks: Vec<_> = (0..12)
+            .map(|_| {
+                let edge = edge.clone();
+                tokio::spawn(async move { edge.ask(with_body(method, "/", Some(0))).await })
+            })
+            .collect();
+        for ask in asks {
+            assert_eq!(ask.await.unwrap().text(), "ok", "{method}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_whose_connections_are_all_idle_is_well() {
+    let server = taking(1).await;
+    let address = server.address.replace("uwsgi://", "http://");
+    let mut config = pool(&[&address]);
+    config.keepalive.timeout = Time::from_secs(600);
+    let timeout = Time::from_millis(2_000);
+    config.check = Some(CheckConfig { interval: Time::from_millis(50), timeout, ..CheckConfig::default() });
+    let edge = Edge::in_process(config);
+    for n in 0..5 {
+        assert_eq!(edge.ask(get("/")).await.text(), "ok", "{n}");
+        // A check has begun, and would have failed.
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
 }
