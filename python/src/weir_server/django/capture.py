@@ -21,10 +21,12 @@ Rows = Sequence[Sequence[Any]]
 class Recorder:
     """What one page has read."""
 
-    __slots__ = ("began", "tags", "timed")
+    __slots__ = ("began", "ended", "tags", "timed")
 
     def __init__(self) -> None:
         self.tags: set[str] = set()
+        # The page is made: what a thread or task reads that outlives it is for no page.
+        self.ended = False
         self.began = time.time()
         # A query asked for what is before or after this hour: the page changes without a write.
         self.timed = False
@@ -93,12 +95,13 @@ _compiler: ContextVar[SQLCompiler | None] = ContextVar("weir_compiler", default=
 
 
 def recorder() -> Recorder | None:
-    return _recorder.get()
+    found = _recorder.get()
+    return None if found is None or found.ended else found
 
 
 def note(tag: str) -> None:
     """A tag for the page that is being made, if one is."""
-    found = _recorder.get()
+    found = recorder()
     if found is not None:
         found.tags.add(tag)
 
@@ -109,6 +112,9 @@ def begin() -> tuple[Recorder, Any]:
 
 
 def end(token: Any) -> None:
+    found = _recorder.get()
+    if found is not None:
+        found.ended = True
     _recorder.reset(token)
 
 
@@ -120,7 +126,7 @@ def install() -> None:
     execute: Callable[..., Any] = SQLCompiler.execute_sql
 
     def execute_sql(self: SQLCompiler, result_type: str = MULTI, *args: Any, **more: Any) -> Any:
-        if _recorder.get() is None or result_type != MULTI:
+        if recorder() is None or result_type != MULTI:
             return execute(self, result_type, *args, **more)
         token = _compiler.set(self)
         try:

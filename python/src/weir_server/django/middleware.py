@@ -8,7 +8,6 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_asy
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from weir_server import _tags
-from weir_server._sender import Ticket
 from weir_server._work import FIELD, Work
 from weir_server.django import capture, changes, holes, values
 from weir_server.django.capture import Recorder
@@ -77,7 +76,7 @@ class Visit:
         self.work = Work() if conf().views else None
         if self.work is not None:
             self.tokens.append((capture.working.reset, capture.working.set(self.work)))
-        self.tickets: list[Ticket]
+        self.tickets: changes.Tickets
         self.tickets, token = changes.begin()
         self.tokens.append((changes.end, token))
 
