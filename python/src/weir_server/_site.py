@@ -121,7 +121,8 @@ class Site:
 
     def tell(self, visit: Visit, fields: Fields, status: int, whole: bool) -> None:
         """Gives a page its tags, and its lifetime if they say everything. `whole`: it is not streamed."""
-        tags = _tags.fit(visit.tags)
+        # What a streamed body reads is read later. Files are streamed too, and have a length.
+        tags = _tags.fit(visit.tags) if whole or "Content-Length" in fields else [_tags.EVERYTHING]
         if len(fields.get(TAGS, "").split()) + len(tags) > _tags.MAX_TAGS:
             tags = [_tags.EVERYTHING]
         add_tags(fields, tags)

@@ -11,10 +11,11 @@ class WeirConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from weir_server.django import capture, changes, checks, cursors, holes, kept, threads
+        from weir_server.django import capture, changes, checks, clocks, cursors, holes, kept, threads
 
         checks.register_all()
         capture.install()
+        clocks.install()
         cursors.install()
         holes.install()
         kept.install()

@@ -21,7 +21,7 @@ Rows = Sequence[Sequence[Any]]
 class Recorder:
     """What one page has read."""
 
-    __slots__ = ("began", "ended", "tags", "timed")
+    __slots__ = ("began", "ended", "reused", "tags", "timed")
 
     def __init__(self) -> None:
         self.tags: set[str] = set()
@@ -30,6 +30,8 @@ class Recorder:
         self.began = time.time()
         # A query asked for what is before or after this hour: the page changes without a write.
         self.timed = False
+        # It is what `cache_page` has kept: its tags are not known.
+        self.reused = False
 
     def note(self, statement: Statement, sql: str, parameters: Any) -> None:
         for table in statement.tables:

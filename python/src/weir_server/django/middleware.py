@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.http import parse_http_date_safe
 
 from weir_server import _tags
 from weir_server._work import FIELD, Work
@@ -108,10 +109,15 @@ class Visit:
         if self.recorder is None:
             return response
         tags = self.recorder.shown()
+        if response.streaming and "Content-Length" not in response:
+            # What its body reads is read later.
+            tags = [_tags.EVERYTHING]
         if tags:
             if len(response.get("Surrogate-Key", "").split()) + len(tags) > _tags.MAX_TAGS:
                 tags = [_tags.EVERYTHING]
             add_tags(response, tags)
+        if self.recorder.reused:
+            response[CONTROL] = as_kept(response)
         ttl = conf().ttl
         if ttl is not None and self.may_be_kept(response):
             response[CONTROL] = f"max-age={ttl}"
@@ -119,6 +125,13 @@ class Visit:
 
     def may_be_kept(self, response: HttpResponseBase) -> bool:
         return self.recorder is not None and may_be_kept(response, self.recorder)
+
+
+def as_kept(response: HttpResponseBase) -> str:
+    """The lifetime of a page from Django's cache: until it expires there."""
+    left = (parse_http_date_safe(response.get("Expires", "")) or 0) - int(time.time())
+    is_public = "public" in response.get(CONTROL, "")
+    return f"{'public, s-maxage' if is_public else 'max-age'}={max(0, left)}"
 
 
 def may_be_kept(response: HttpResponseBase, recorder: Recorder) -> bool:
