@@ -2,12 +2,13 @@
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from weir_server import _tags
-from weir_server._admin import Admin, Outcome, usual_addresses
+from weir_server._admin import Admin, Outcome, usual_addresses, write_down
 from weir_server._sender import Sender, Ticket, drain_at_exit
 from weir_server._values import Keys, Places
 from weir_server._work import Work
@@ -77,16 +78,26 @@ class Site:
         self.most = float(given.get("WAIT", 1.0))
         self.purges = bool(given.get("PURGE", True))
         self.tells_views = bool(given.get("VIEWS", True))
-        addresses = given.get("ADMIN") or usual_addresses()
-        addresses = (addresses,) if isinstance(addresses, str) else tuple(addresses)
-        self.sender = Sender(Admin(addresses, given.get("TOKEN_FILE")), sure=given.get("ADMIN") is not None)
+        named = given.get("ADMIN")
+        self.named = (named,) if isinstance(named, str) else named and tuple(named)
+        # The address of the database, which other processes change too.
+        self.database: str | None = None
+        self.sender = Sender(Admin(self.named or self.addresses, given.get("TOKEN_FILE")), sure=named is not None)
         drain_at_exit(self.sender)
         self.keys = Keys(given.get("VALUES_KEY_FILE"))
+
+    def addresses(self) -> Sequence[str]:
+        return self.named or usual_addresses(self.database)
 
     def watch(self, engine: "Engine", metadata: "MetaData") -> "Watch":
         """Watches what goes through an engine of SQLAlchemy."""
         from weir_server._sqlalchemy import Watch
 
+        self.database = str(engine.url.set(username=None, password=None))
+        if engine.url.get_backend_name() == "sqlite":
+            self.database = str(Path(engine.url.database or "").resolve())
+        if not self.named:
+            write_down(self.database)
         return Watch(engine, metadata, self.note, self.deliver, self.worked, self.began)
 
     def began(self) -> float:
@@ -127,7 +138,8 @@ class Site:
             tags = [_tags.EVERYTHING]
         add_tags(fields, tags)
         spoken = any(name in fields for name in SPOKEN)
-        if self.ttl is not None and status == 200 and whole and not spoken and not visit.timed:
+        can_purge = bool(self.addresses()) or not self.purges
+        if self.ttl is not None and can_purge and status == 200 and whole and not spoken and not visit.timed:
             fields[CONTROL] = f"max-age={self.ttl}"
 
     def wait(self, visit: Visit) -> str:

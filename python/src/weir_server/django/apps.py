@@ -11,8 +11,9 @@ class WeirConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from weir_server.django import capture, changes, checks, clocks, cursors, holes, kept, threads
+        from weir_server.django import address, capture, changes, checks, clocks, cursors, holes, kept, threads
 
+        address.tell_others()
         checks.register_all()
         capture.install()
         clocks.install()

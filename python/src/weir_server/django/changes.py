@@ -15,10 +15,11 @@ from django.db.models.signals import post_migrate, pre_migrate
 from django.db.models.sql.compiler import SQLInsertCompiler
 
 from weir_server import _tags, _writes
-from weir_server._admin import Admin, usual_addresses
+from weir_server._admin import Admin
 from weir_server._sender import Sender, Ticket, drain_at_exit
 from weir_server._sql import Insert, Statement, Table
 from weir_server.django import capture
+from weir_server.django.address import addresses
 from weir_server.django.conf import conf
 from weir_server.django.schema import label, schema, statements
 
@@ -244,8 +245,9 @@ def deliver(tags: set[str]) -> None:
 @cache
 def sender() -> Sender:
     known = conf()
-    addresses = known.admin if known.admin is not None else usual_addresses()
-    new = Sender(Admin(addresses, known.token_file), sure=known.admin is not None)
+    new = Sender(
+        Admin(addresses if known.admin is None else known.admin, known.token_file), sure=known.admin is not None
+    )
     drain_at_exit(new)
     return new
 

@@ -11,6 +11,7 @@ from django.utils.http import parse_http_date_safe
 from weir_server import _tags
 from weir_server._work import FIELD, Work
 from weir_server.django import capture, changes, holes, values
+from weir_server.django.address import addresses
 from weir_server.django.capture import Recorder
 from weir_server.django.conf import conf
 from weir_server.django.decorators import CONTROL, add_tags
@@ -118,7 +119,8 @@ class Visit:
             add_tags(response, tags)
         if self.recorder.reused:
             response[CONTROL] = as_kept(response)
-        ttl = conf().ttl
+        # Where nobody can be told of a change, nothing is kept beyond what the location says.
+        ttl = conf().ttl if addresses() or not conf().purge else None
         if ttl is not None and self.may_be_kept(response):
             response[CONTROL] = f"max-age={ttl}"
         return response
