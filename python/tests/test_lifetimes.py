@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db.models import F
+from django.test import override_settings
 from django.utils import timezone
 
 from test_forms import SQLITE, models, recorded, run
@@ -78,3 +79,26 @@ def test_each_change_purges_a_streamed_page(filled: Path) -> None:
     assert reply.headers["Weir-Cache-Control"] == "public, s-maxage=3600"
     assert "weir:any" in reply["Surrogate-Key"].split()
     assert b"".join(reply.streaming_content)
+
+
+def test_a_cache_in_the_database_is_a_cache(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its table has no model, and is written to while pages are made."""
+    from django.core.cache import caches
+    from django.core.cache.backends.db import DatabaseCache
+    from django.core.management import call_command
+
+    from weir_server.django import changes
+    from weir_server.django.conf import conf
+    from weir_server.django.kept import watched
+
+    backend = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "Kept here"}
+    with override_settings(CACHES={**caches.settings, "in_database": backend}, WEIR={"CACHES": ["harmless."]}):
+        call_command("createcachetable", verbosity=0)
+        cache = watched(DatabaseCache("Kept here", {}))
+        gone: set[str] = set()
+        monkeypatch.setattr(changes, "deliver", gone.update)
+        cache.set("harmless.one", 1)
+        assert not gone
+        assert recorded(lambda: cache.get("harmless.one")) == ("1", set(), False)
+        assert recorded(lambda: cache.get("another"))[1:] == (set(), True)
+    conf.cache_clear()

@@ -4,20 +4,26 @@
 
 use process::nofile;
 
+use crate::settings::Limits;
+
 /// Descriptors for the admin listener's connections, listeners, logs, timers and links between services.
 const OWN: u64 = 192;
 
 /// The most connections at once, by the settings' number and the limit on open files.
 pub(crate) fn connections(wanted: usize) -> usize {
-    let most = within(wanted, nofile::limit());
-    if most < wanted {
+    within(wanted, nofile::limit())
+}
+
+/// Says once that there cannot be as many as the settings ask for. The default asks for nothing.
+pub(crate) fn warn(wanted: usize) {
+    let most = connections(wanted);
+    if most < wanted && wanted != Limits::default().connections {
         tracing::warn!(
             connections = most,
             "limits.connections is {wanted}, but there are file descriptors for fewer; raise the limit on open \
              files (`ulimit -n`, LimitNOFILE)"
         );
     }
-    most
 }
 
 /// A quarter of the descriptors is for what the requests need: connections to the application and files.

@@ -13,12 +13,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from markupsafe import Markup, escape
-
 from weir_server import _site, _values, _work
 from weir_server._admin import Outcome
 from weir_server._asgi import Application, Head, Receive, Scope, Send, asked, holding, names
 from weir_server._holes import FIELD
+from weir_server._markup import Markup, escape
 from weir_server._sender import Sender
 from weir_server._site import Mark, Site, Visit, visiting
 

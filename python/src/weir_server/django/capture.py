@@ -56,7 +56,10 @@ class Recorder:
         self.timed = self.timed or statement.unknown or _reads.is_about_now(sql, parameters, self.began)
 
     def whole(self, table: str) -> None:
-        self.tags.add(label(table))
+        name = label(table)
+        if name in conf().ignore:
+            return
+        self.tags.add(name)
         made_from = conf().tables.get(table)
         for other in made_from or ():
             self.tags.update((other, _tags.any_row(other)))

@@ -9,6 +9,7 @@ from django.db import connections, models, router
 
 from weir_server._sql import Pin, Statements, Table, Tree
 from weir_server.django import quiet
+from weir_server.django.conf import of_no_model
 
 
 @cache
@@ -57,8 +58,7 @@ def labels() -> Mapping[str, str]:
 
 def label(table: str) -> str:
     known = schema().get(table)
-    # A table without a model: a view, or one of another program.
-    return known.label if known else "db." + "".join(c if c.isalnum() or c in "_-" else "_" for c in table.lower())
+    return known.label if known else of_no_model(table)
 
 
 def table(model: type[models.Model]) -> Table:
