@@ -3,11 +3,12 @@
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from weir_server import _tags
+from weir_server import _tags, _threads
 from weir_server._admin import Admin, Outcome, usual_addresses, write_down
 from weir_server._sender import Sender, Ticket, drain_at_exit
 from weir_server._values import Keys, Places
@@ -62,9 +63,31 @@ class Visit:
         self.work = Work()
         # It shows what the visitor's cookie says.
         self.varies = False
+        # It is answered: what a thread or task does that outlives it is for no reply.
+        self.ended = False
 
 
 visiting: ContextVar[Visit | None] = ContextVar("weir_visit", default=None)
+
+
+def current() -> Visit | None:
+    """The request that is being answered."""
+    visit = visiting.get()
+    return None if visit is None or visit.ended else visit
+
+
+def leave(visit: Visit, token: "Token[Visit | None]") -> None:
+    visit.ended = True
+    visiting.reset(token)
+
+
+@cache
+def carry_into_threads() -> None:
+    def carrier() -> Callable[[], object] | None:
+        visit = current()
+        return None if visit is None else partial(visiting.set, visit)
+
+    _threads.install(carrier)
 
 
 class Site:
@@ -84,6 +107,7 @@ class Site:
         self.database: str | None = None
         self.sender = Sender(Admin(self.named or self.addresses, given.get("TOKEN_FILE")), sure=named is not None)
         drain_at_exit(self.sender)
+        carry_into_threads()
         self.keys = Keys(given.get("VALUES_KEY_FILE"))
 
     def addresses(self) -> Sequence[str]:
@@ -102,18 +126,18 @@ class Site:
 
     def began(self) -> float:
         """When the page that is being made was begun."""
-        visit = visiting.get()
+        visit = current()
         return visit.began if visit is not None else time.time()
 
     def worked(self, seconds: float) -> None:
         """The request that is being answered has asked a database, which took this long."""
-        visit = visiting.get()
+        visit = current()
         if visit is not None:
             visit.work.add(seconds)
 
     def note(self, tags: set[str], timed: bool) -> None:
         """The page that is being made, if one is, has read this."""
-        visit = visiting.get()
+        visit = current()
         if visit is not None:
             visit.tags |= tags
             visit.timed = visit.timed or timed
@@ -123,7 +147,7 @@ class Site:
         if not self.purges:
             return
         ticket = self.sender.send({*tags, _tags.EVERYTHING})
-        visit = visiting.get()
+        visit = current()
         if visit is not None:
             visit.tickets.append(ticket)
 

@@ -19,7 +19,7 @@ from weir_server._asgi import Application, Head, Receive, Scope, Send, asked, ho
 from weir_server._holes import FIELD
 from weir_server._markup import Markup, escape
 from weir_server._sender import Sender
-from weir_server._site import Mark, Site, Visit, visiting
+from weir_server._site import Mark, Site, Visit, leave, visiting
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -73,7 +73,7 @@ class Weir:
             try:
                 await app(scope, receive, holding(send, settle))
             finally:
-                visiting.reset(token)
+                leave(visit, token)
 
         return application
 

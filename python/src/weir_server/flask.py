@@ -18,7 +18,7 @@ from weir_server import _site, _values, _work
 from weir_server._admin import Outcome
 from weir_server._holes import FIELD
 from weir_server._sender import Sender
-from weir_server._site import Mark, Site, Visit, visiting
+from weir_server._site import Mark, Site, Visit, leave, visiting
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -66,7 +66,7 @@ class Weir:
     def end(self, _: BaseException | None = None) -> None:
         token = g.pop("weir_token", None)
         if token is not None:
-            visiting.reset(token)
+            leave(g.weir_visit, token)
 
     def finish(self, response: Response) -> Response:
         visit: Visit = g.weir_visit

@@ -11,7 +11,8 @@ class WeirConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from weir_server.django import address, capture, changes, checks, clocks, cursors, holes, kept, threads
+        from weir_server import _threads
+        from weir_server.django import address, capture, changes, checks, clocks, cursors, holes, kept
 
         address.tell_others()
         checks.register_all()
@@ -20,5 +21,6 @@ class WeirConfig(AppConfig):
         cursors.install()
         holes.install()
         kept.install()
-        threads.install()
+        _threads.install(capture.carrier)
+        _threads.install(changes.carrier)
         changes.install(connections.all(initialized_only=True))

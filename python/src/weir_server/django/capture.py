@@ -104,6 +104,14 @@ def recorder() -> Recorder | None:
     return None if found is None or found.ended else found
 
 
+def carrier() -> Callable[[], object] | None:
+    """For a thread of the view: see `weir_server._threads`."""
+    found, work = recorder(), working.get()
+    if found is None:
+        return None
+    return lambda: (_recorder.set(found), working.set(work))
+
+
 def note(tag: str) -> None:
     """A tag for the page that is being made, if one is."""
     found = recorder()

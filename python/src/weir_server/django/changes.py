@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from django.db import Error, InterfaceError, OperationalError, transaction
@@ -262,6 +262,12 @@ def is_awaited() -> bool:
     """Whether a request is being answered whose reply may wait for its purges."""
     tickets = _tickets.get()
     return tickets is not None and not tickets.ended
+
+
+def carrier() -> Callable[[], object] | None:
+    """For a thread of the view: see `weir_server._threads`."""
+    tickets = _tickets.get()
+    return partial(_tickets.set, tickets) if is_awaited() else None
 
 
 def begun() -> Tickets:
