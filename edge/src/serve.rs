@@ -95,6 +95,7 @@ type AdminOrder = Arc<Mutex<Option<TcpListener>>>;
 impl EdgeServer {
     pub fn new(settings: Config, peers: Peers, shutdown: Shutdown) -> Result<Arc<Self>, StartError> {
         let tickets = Tickets::new()?;
+        room::warn(settings.limits.connections);
         let crowd = Arc::new(Crowd::new(room::connections(settings.limits.connections)));
         let guard = match settings.admin.as_str() {
             "off" => Guard::default(),

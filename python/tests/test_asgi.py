@@ -124,7 +124,7 @@ def test_other_applications_and_middleware(notes: Any) -> None:
         await send({"type": "http.response.body", "body": b"b"})
 
     reply = TestClient(Weir(ttl=60)(plain)).get("/")
-    assert (reply.text, reply.headers["Surrogate-Key"]) == ("ab", "own")
+    assert (reply.text, reply.headers["Surrogate-Key"]) == ("ab", "own weir:any")
     assert "Weir-Cache-Control" not in reply.headers
     with pytest.raises(ValueError, match="not a time"):
         Weir(ttl="soon")

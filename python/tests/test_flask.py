@@ -55,6 +55,35 @@ def test_no_page_is_old_after_any_change(books: Any, monkeypatch: pytest.MonkeyP
     assert survived > 0.7 * unchanged, f"{survived} of {unchanged}"
 
 
+def test_what_threads_read_counts_and_nothing_of_flask_goes_along(books: Any) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from flask import Flask, has_app_context
+    from sqlalchemy import text
+
+    from weir_server.flask import Weir
+
+    app = Flask("threads")
+    app.config["WEIR"] = {"TTL": "1d", "ADMIN": "127.0.0.1:1"}
+    # Its thread is older than the page.
+    pool = ThreadPoolExecutor(1)
+    assert not pool.submit(has_app_context).result()
+    Weir(app, engine=books.engine, metadata=books.Base.metadata)
+
+    def count() -> str:
+        with books.engine.connect() as connection:
+            return f"{connection.execute(text('SELECT COUNT(*) FROM book')).scalar()} {has_app_context()}"
+
+    @app.get("/")
+    def page() -> str:
+        return pool.submit(count).result()
+
+    reply = app.test_client().get("/")
+    assert reply.text.endswith(" False") and "book" in reply.headers["Surrogate-Key"].split()
+    assert not pool.submit(has_app_context).result()
+    pool.shutdown()
+
+
 def test_names_of_tags(books: Any) -> None:
     from sqlalchemy.orm import Session
 

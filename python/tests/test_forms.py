@@ -1,7 +1,6 @@
 """Forms of reading and writing that sites have: whatever is read by one is purged by each write that changes it."""
 
 import asyncio
-import datetime
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +24,6 @@ from django.db.models import (
     When,
     Window,
 )
-from django.utils import timezone
 
 from weir_server.django import capture, changes
 
@@ -294,32 +292,6 @@ def test_other_forms_of_reading(gone: set[str]) -> None:
         write()
         assert before != recorded(read)[0], f"{name}: nothing changed"
         assert tags & gone, (name, sorted(tags), sorted(gone))
-
-
-def test_what_changes_without_a_write_gets_no_long_lifetime(filled: Path) -> None:
-    from django.core.cache import cache
-
-    day, now = datetime.timedelta(days=1), timezone.now
-    created = timezone.now() - 40 * day - datetime.timedelta(seconds=17)
-    pages = models().Event.objects.annotate(at=F("title"))
-    cache.set("a-list", [1])
-
-    def of(moment: datetime.datetime) -> Any:
-        return lambda: list(pages.extra(where=["%s < %s"], params=[moment, moment]))
-
-    for name, read, timed in [
-        ("a fixed time", of(created), False),
-        ("a month ago", lambda: of(now() - 30 * day)(), True),
-        ("in two hours", lambda: of(now() + 2 * day / 24)(), True),
-        ("a view of the database", lambda: run("SELECT title FROM shop_article_view"), False),
-        ("a table that no model has", lambda: run(f"SELECT * FROM {'sqlite_master' if SQLITE else 'pg_class'}"), True),
-        ("a function", lambda: run("SELECT random()"), True),
-        ("Django's cache", lambda: cache.get("a-list"), True),
-        ("several of Django's cache", lambda: cache.get_many(["a-list"]), True),
-        ("what Wagtail keeps there", lambda: cache.get("wagtail_site_root_paths"), False),
-        ("what is only written there", lambda: cache.set("a-list", [2]), False),
-    ]:
-        assert recorded(read)[2] == timed, name
 
 
 def test_a_model_of_a_view(filled: Path, gone: set[str]) -> None:

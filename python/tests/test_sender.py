@@ -5,13 +5,14 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from running import free_port, until
-from weir_server import Admin, PurgeError
-from weir_server._admin import Unreachable
+from weir_server import Admin, PurgeError, _admin
+from weir_server._admin import Unreachable, usual_addresses, write_down
 from weir_server._sender import Sender
 
 
@@ -120,3 +121,26 @@ def test_the_first_that_answers_makes_the_purge(listener: Listener, tmp_path: An
     listener.replies = [(403, {"error": "show the token"})]
     with pytest.raises(PurgeError, match="refused the purge: show the token"):
         admin.purge(urls=["http://a/"])
+
+
+def test_a_process_that_was_told_nothing_finds_the_weir_of_its_database(
+    listener: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell, a Celery worker, a job: without it, they would purge nothing if Weir is not at the usual address."""
+    monkeypatch.setenv("WEIR_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("WEIR_ADMIN", listener.address)
+    write_down("of the site")
+    monkeypatch.delenv("WEIR_ADMIN")
+    monkeypatch.setattr(_admin, "USUAL_ADDRESS", f"127.0.0.1:{free_port()}")
+    assert usual_addresses("of the site") == (listener.address, _admin.USUAL_ADDRESS)
+    assert usual_addresses("of another") == (_admin.USUAL_ADDRESS,)
+    admin = Admin(lambda: usual_addresses("of the site"))
+    assert admin.purge(tags=["a"]).complete and listener.orders[-1]["tags"] == ["a"]
+    # What is written down is that of a Weir that has ended: the usual one is asked too.
+    monkeypatch.setattr(_admin, "USUAL_ADDRESS", listener.address)
+    monkeypatch.setenv("WEIR_ADMIN", f"127.0.0.1:{free_port()}")
+    write_down("of the site")
+    monkeypatch.delenv("WEIR_ADMIN")
+    assert admin.purge(tags=["b"]).complete and listener.orders[-1]["tags"] == ["b"]
+    monkeypatch.setenv("WEIR_ADMIN", "off")
+    assert usual_addresses("of the site") == ()

@@ -85,6 +85,22 @@ def test_a_wrong_module_is_one_line(site: Path) -> None:
     assert code == 2 and "not a time" in error
 
 
+def test_a_port_in_use_is_said_before_the_application_starts(site: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken, free = (f"127.0.0.1:{port}" for port in (other.getsockname()[1], free_port()))
+        for flag, addresses in (("--listen", [taken, "off"]), ("--admin", [free, taken])):
+            code, error = run(site, "app", "--listen", addresses[0], "--admin", addresses[1])
+            advice = f"address already in use; stop what runs there or change `{flag}`"
+            assert (code, error) == (1, f"weir: cannot listen on {taken}: {advice}\n")
+
+
+def test_the_application_is_named_first_among_what_a_module_has(site: Path) -> None:
+    made = "class Site:\n    def __call__(self, *given): ...\nshop = Site()\n"
+    (site / "many.py").write_text(f"from os import *\n{made}")
+    code, error = run(site, "many:nothing")
+    assert code == 1 and "has no nothing; it has shop, Site, " in error
+
+
 @pytest.mark.parametrize(
     ("module", "server"), [("app:app", "uwsgi"), ("app", "gunicorn"), ("later", "granian"), ("later:app", "uvicorn")]
 )

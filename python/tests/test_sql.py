@@ -13,7 +13,9 @@ SCHEMA = {
         "shop.article",
         "id",
         {"id": Pin(None, "int"), "slug": Pin("slug", "text"), "author_id": INT, "category_id": Pin("category", "int")},
-        frozenset({"id", "slug", "author_id"}),
+        frozenset({"id", "slug", "author_id", "maker_id"}),
+        # `maker_id` has no constraint.
+        refers={"author_id": "author", "category_id": "tag"},
     ),
     "author": Table("shop.author", "id", {"id": Pin(None, "int")}, frozenset({"id"})),
     "tag": Table("shop.tag", "id", {"id": Pin(None, "int")}, frozenset({"id"})),
@@ -22,7 +24,9 @@ SCHEMA = {
         "id",
         {"id": Pin(None, "int"), "article_id": Pin("article", "int"), "tag_id": Pin("tag", "int")},
         frozenset({"id", "article_id", "tag_id"}),
+        refers={"article_id": "article", "tag_id": "tag"},
     ),
+    "profile": Table("shop.profile", "user_id", {"user_id": Pin(None, "int")}, frozenset({"user_id"})),
     "page": Table(
         "cms.page",
         "id",
@@ -70,6 +74,10 @@ def told(found: Statement) -> str:
             "article.slug=0 author@1",
         ),
         ("SELECT a.id, u.id FROM article a INNER JOIN author u ON (a.author_id = u.id)", "author@1 article"),
+        # What is not there may come, where no constraint says otherwise.
+        ("SELECT a.id, u.id FROM article a INNER JOIN author u ON (a.maker_id = u.id)", "article author"),
+        ("SELECT a.id, u.id FROM article a LEFT OUTER JOIN author u ON (a.maker_id = u.id)", "article author"),
+        ("SELECT u.id, p.user_id FROM author u LEFT OUTER JOIN profile p ON (u.id = p.user_id)", "author profile"),
         # Its key is not in the result.
         (
             "SELECT a.id, u.name FROM article a INNER JOIN author u ON (a.author_id = u.id) WHERE a.slug = %s",

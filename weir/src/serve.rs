@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use edge::Listeners;
 use process::program;
 use process::units::Size;
 use wsgi_adapter::{KeepaliveConfig, ServerConfig};
@@ -49,7 +50,14 @@ pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let application = OnceCell::new();
     let prepared = Preparation { loaded, again, companion: None };
     let Some(name) = &args.application else { return run::run(None, async || Ok(prepared)) };
-    run::run(None, async || begin(name, &args.server, prepared, directory, &application).await)
+    let of_flags = ["--listen", "--admin"];
+    let names =
+        if args.config.is_some() && !args.remove_config { ["edge.listen", "edge.admin"] } else { of_flags };
+    run::run(None, async || {
+        // The application may take long, and would be started in vain.
+        Listeners::check(&prepared.loaded.edge, names).map_err(|error| anyhow::anyhow!("{error}"))?;
+        begin(name, &args.server, prepared, directory, &application).await
+    })
 }
 
 /// Starts the application's server, and waits until it answers.

@@ -25,6 +25,18 @@ impl Listeners {
         let admin = (settings.admin != "off").then(|| bind_admin(&settings.admin)).transpose()?;
         Ok(Self { http, admin })
     }
+
+    /// Whether `bind` will find the ports free, so that what takes long need not be begun in vain. `names`
+    /// are where the addresses were set: those of `listen`, and `admin`.
+    pub fn check(settings: &Config, names: [&str; 2]) -> Result<(), ListenError> {
+        let http = settings.listen.iter().map(|listen| (listen.address.as_str(), names[0]));
+        let admin = (settings.admin.as_str(), names[1]);
+        let is_port = |(address, _): &(&str, &str)| *address != "off" && !address.starts_with("unix:");
+        http.chain([admin]).filter(is_port).try_for_each(|(address, name)| {
+            listen::free(address, name)?;
+            Ok(())
+        })
+    }
 }
 
 /// Binds `count` sockets at one address.

@@ -4,17 +4,23 @@
 
 use process::nofile;
 
+use crate::settings::Limits;
+
 /// The most connections at once, by the settings' number and the limit on open files.
 pub(crate) fn connections(wanted: usize) -> usize {
-    let most = within(wanted, nofile::clients());
-    if most < wanted {
+    within(wanted, nofile::clients())
+}
+
+/// Says once that there cannot be as many as the settings ask for. The default asks for nothing.
+pub(crate) fn warn(wanted: usize) {
+    let most = connections(wanted);
+    if most < wanted && wanted != Limits::default().connections {
         tracing::warn!(
             connections = most,
             "limits.connections is {wanted}, but there are file descriptors for fewer; raise the limit on open \
              files (`ulimit -n`, LimitNOFILE)"
         );
     }
-    most
 }
 
 fn within(wanted: usize, clients: u64) -> usize {

@@ -88,7 +88,11 @@ impl EdgeServer {
         let newest = before.take_over(plan).unwrap_or_else(|| before.clone());
         let generation = Generation::new(newest.clone(), &self.tickets)?;
         self.current.store(Arc::new(generation));
-        self.crowd.resize(room::connections(newest.settings.limits.connections));
+        let connections = newest.settings.limits.connections;
+        if connections != before.settings.limits.connections {
+            room::warn(connections);
+        }
+        self.crowd.resize(room::connections(connections));
         self.open_and_close(&newest.settings, std::mem::take(&mut opened.http));
         self.take_over_admin(&before.settings, &newest.settings, opened.admin.take());
         if !Arc::ptr_eq(&before, &newest) {

@@ -1,12 +1,14 @@
 """The admin listener of a running weir or edge: its address, its token, purges and explanations through it."""
 
+import hashlib
 import http.client
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 USUAL_ADDRESS = "127.0.0.1:9900"
@@ -93,8 +95,12 @@ class Explanation:
 class Admin:
     """One or more admin listeners of one Weir: the first that answers makes the purge."""
 
-    addresses: Sequence[str] = field(default_factory=lambda: usual_addresses())
+    # A function is asked anew each time: the Weir may be started later than this process.
+    addresses: Sequence[str] | Callable[[], Sequence[str]] = field(default_factory=lambda: usual_addresses())
     token_file: str | None = None
+
+    def known(self) -> Sequence[str]:
+        return self.addresses() if callable(self.addresses) else self.addresses
 
     def purge(
         self,
@@ -119,12 +125,26 @@ class Admin:
 
     def _order(self, order: dict[str, object], timeout: float) -> Outcome:
         failures: list[PurgeError] = []
-        for address in self.addresses:
+        outcome: Outcome | None = None
+        # Nobody has named them, so they need not be edges of one Weir.
+        is_guess = callable(self.addresses) and not os.environ.get("WEIR_ADMIN")
+        for address in self.known():
             try:
-                return self._purged(address, json.dumps(order), timeout)
+                purged = self._purged(address, json.dumps(order), timeout)
             except (Silent, Unreachable) as error:
                 failures.append(error)
+                continue
+            except PurgeError:
+                if outcome is None:
+                    raise
+                # What listens at the usual address need not be a Weir.
+                continue
+            outcome = purged.with_(outcome) if outcome else purged
+            if not is_guess:
+                return outcome
         silent = [failure for failure in failures if isinstance(failure, Silent)]
+        if outcome and not silent:
+            return outcome
         raise [*silent, *failures, Unreachable("no admin address is set")][0]
 
     def explain(self, url: str, fields: Sequence[str] = (), timeout: float = 10.0) -> list["Explanation"]:
@@ -133,7 +153,7 @@ class Admin:
         `fields`: "Name: value". Raises PurgeError if one of them does not explain.
         """
         order = json.dumps({"url": url, "fields": list(fields)})
-        return [self._explanation(address, order, timeout) for address in self.addresses]
+        return [self._explanation(address, order, timeout) for address in self.known()]
 
     def _explanation(self, address: str, order: str, timeout: float) -> "Explanation":
         status, found = self._post(address, "/api/v1/explain", order, timeout)
@@ -192,14 +212,46 @@ class Admin:
             return None
 
 
-def usual_addresses() -> tuple[str, ...]:
-    """What `weir serve` tells its application, or where it listens if nobody said otherwise."""
-    named = os.environ.get("WEIR_ADMIN", USUAL_ADDRESS)
-    return () if named == "off" else tuple(part.strip() for part in named.split(",") if part.strip())
+def usual_addresses(database: str | None = None) -> tuple[str, ...]:
+    """What `weir serve` tells its application; what such an application of this database has written down, for
+    processes that nobody has told anything, such as a shell; or where Weir listens if nobody said otherwise.
+    """
+    named = os.environ.get("WEIR_ADMIN")
+    if not named:
+        # What is written down may be of a Weir that has ended since.
+        named = ",".join(filter(None, (database and written_down(database), USUAL_ADDRESS)))
+    parts = dict.fromkeys(part.strip() for part in named.split(","))
+    return tuple(part for part in parts if part not in ("", "off"))
 
 
-def find_token(address: str) -> Path | None:
-    """The file in which the process that listens at this address has written its token; see docs/security.md."""
+def write_down(database: str) -> None:
+    """Tells other processes that change the same database where its Weir listens, if `weir serve` has told us."""
+    named = os.environ.get("WEIR_ADMIN")
+    if not named or written_down(database) == named:
+        return
+    for directory in directories():
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with NamedTemporaryFile("w", dir=directory, delete=False) as new:
+                new.write(named)
+            Path(new.name).replace(directory / note_of(database))
+        except OSError:
+            continue
+        return
+
+
+def written_down(database: str) -> str | None:
+    files = [directory / note_of(database) for directory in directories()]
+    readable = [file for file in files if os.access(file, os.R_OK)]
+    return max(readable, key=lambda file: file.stat().st_mtime).read_text().strip() if readable else None
+
+
+def note_of(database: str) -> str:
+    return f"database-{hashlib.blake2b(database.encode(), digest_size=12).hexdigest()}.admin"
+
+
+def directories() -> list[Path]:
+    """Where a process of Weir leaves what others of its user must know."""
     places = [
         os.environ.get("WEIR_RUNTIME_DIR"),
         "/run/weir",
@@ -207,11 +259,15 @@ def find_token(address: str) -> Path | None:
         below("XDG_STATE_HOME", "weir"),
         below("HOME", ".local/state/weir"),
     ]
-    directories = [Path(place) for place in places if place and place.startswith("/")]
+    return [Path(place) for place in places if place and place.startswith("/")]
+
+
+def find_token(address: str) -> Path | None:
+    """The file in which the process that listens at this address has written its token; see docs/security.md."""
     plain = "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "_" for c in address)
-    exact = [directory / f"admin-{plain}.token" for directory in directories]
+    exact = [directory / f"admin-{plain}.token" for directory in directories()]
     port = address.rpartition(":")[2]
-    same_port = [file for directory in directories for file in directory.glob(f"admin-*_{port}.token")]
+    same_port = [file for directory in directories() for file in directory.glob(f"admin-*_{port}.token")]
     for files in (exact, same_port):
         readable = [file for file in files if os.access(file, os.R_OK)]
         if readable:

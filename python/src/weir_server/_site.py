@@ -2,12 +2,14 @@
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar, Token
+from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from weir_server import _tags
-from weir_server._admin import Admin, Outcome, usual_addresses
+from weir_server import _tags, _threads
+from weir_server._admin import Admin, Outcome, usual_addresses, write_down
 from weir_server._sender import Sender, Ticket, drain_at_exit
 from weir_server._values import Keys, Places
 from weir_server._work import Work
@@ -61,9 +63,31 @@ class Visit:
         self.work = Work()
         # It shows what the visitor's cookie says.
         self.varies = False
+        # It is answered: what a thread or task does that outlives it is for no reply.
+        self.ended = False
 
 
 visiting: ContextVar[Visit | None] = ContextVar("weir_visit", default=None)
+
+
+def current() -> Visit | None:
+    """The request that is being answered."""
+    visit = visiting.get()
+    return None if visit is None or visit.ended else visit
+
+
+def leave(visit: Visit, token: "Token[Visit | None]") -> None:
+    visit.ended = True
+    visiting.reset(token)
+
+
+@cache
+def carry_into_threads() -> None:
+    def carrier() -> Callable[[], object] | None:
+        visit = current()
+        return None if visit is None else partial(visiting.set, visit)
+
+    _threads.install(carrier)
 
 
 class Site:
@@ -77,32 +101,43 @@ class Site:
         self.most = float(given.get("WAIT", 1.0))
         self.purges = bool(given.get("PURGE", True))
         self.tells_views = bool(given.get("VIEWS", True))
-        addresses = given.get("ADMIN") or usual_addresses()
-        addresses = (addresses,) if isinstance(addresses, str) else tuple(addresses)
-        self.sender = Sender(Admin(addresses, given.get("TOKEN_FILE")), sure=given.get("ADMIN") is not None)
+        named = given.get("ADMIN")
+        self.named = (named,) if isinstance(named, str) else named and tuple(named)
+        # The address of the database, which other processes change too.
+        self.database: str | None = None
+        self.sender = Sender(Admin(self.named or self.addresses, given.get("TOKEN_FILE")), sure=named is not None)
         drain_at_exit(self.sender)
+        carry_into_threads()
         self.keys = Keys(given.get("VALUES_KEY_FILE"))
+
+    def addresses(self) -> Sequence[str]:
+        return self.named or usual_addresses(self.database)
 
     def watch(self, engine: "Engine", metadata: "MetaData") -> "Watch":
         """Watches what goes through an engine of SQLAlchemy."""
         from weir_server._sqlalchemy import Watch
 
+        self.database = str(engine.url.set(username=None, password=None))
+        if engine.url.get_backend_name() == "sqlite":
+            self.database = str(Path(engine.url.database or "").resolve())
+        if not self.named:
+            write_down(self.database)
         return Watch(engine, metadata, self.note, self.deliver, self.worked, self.began)
 
     def began(self) -> float:
         """When the page that is being made was begun."""
-        visit = visiting.get()
+        visit = current()
         return visit.began if visit is not None else time.time()
 
     def worked(self, seconds: float) -> None:
         """The request that is being answered has asked a database, which took this long."""
-        visit = visiting.get()
+        visit = current()
         if visit is not None:
             visit.work.add(seconds)
 
     def note(self, tags: set[str], timed: bool) -> None:
         """The page that is being made, if one is, has read this."""
-        visit = visiting.get()
+        visit = current()
         if visit is not None:
             visit.tags |= tags
             visit.timed = visit.timed or timed
@@ -112,7 +147,7 @@ class Site:
         if not self.purges:
             return
         ticket = self.sender.send({*tags, _tags.EVERYTHING})
-        visit = visiting.get()
+        visit = current()
         if visit is not None:
             visit.tickets.append(ticket)
 
@@ -121,12 +156,14 @@ class Site:
 
     def tell(self, visit: Visit, fields: Fields, status: int, whole: bool) -> None:
         """Gives a page its tags, and its lifetime if they say everything. `whole`: it is not streamed."""
-        tags = _tags.fit(visit.tags)
+        # What a streamed body reads is read later. Files are streamed too, and have a length.
+        tags = _tags.fit(visit.tags) if whole or "Content-Length" in fields else [_tags.EVERYTHING]
         if len(fields.get(TAGS, "").split()) + len(tags) > _tags.MAX_TAGS:
             tags = [_tags.EVERYTHING]
         add_tags(fields, tags)
         spoken = any(name in fields for name in SPOKEN)
-        if self.ttl is not None and status == 200 and whole and not spoken and not visit.timed:
+        can_purge = bool(self.addresses()) or not self.purges
+        if self.ttl is not None and can_purge and status == 200 and whole and not spoken and not visit.timed:
             fields[CONTROL] = f"max-age={self.ttl}"
 
     def wait(self, visit: Visit) -> str:

@@ -75,7 +75,9 @@ def normal(value: object) -> str:
     """
     if type(value) is int:
         return str(value)
-    text = unicodedata.normalize("NFKD", str(value).rstrip())
+    # Not `str`: to a member of an Enum that is its name.
+    text = str.__str__(value) if isinstance(value, str) else str(value)
+    text = unicodedata.normalize("NFKD", text.rstrip())
     text = "".join(char for char in text if not unicodedata.combining(char)).casefold()
     plain = quote(text, safe="", errors="surrogatepass")
     if len(plain) <= MAX_VALUE and plain:

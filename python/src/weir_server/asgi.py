@@ -13,14 +13,13 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from markupsafe import Markup, escape
-
 from weir_server import _site, _values, _work
 from weir_server._admin import Outcome
 from weir_server._asgi import Application, Head, Receive, Scope, Send, asked, holding, names
 from weir_server._holes import FIELD
+from weir_server._markup import Markup, escape
 from weir_server._sender import Sender
-from weir_server._site import Mark, Site, Visit, visiting
+from weir_server._site import Mark, Site, Visit, leave, visiting
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -74,7 +73,7 @@ class Weir:
             try:
                 await app(scope, receive, holding(send, settle))
             finally:
-                visiting.reset(token)
+                leave(visit, token)
 
         return application
 

@@ -9,19 +9,20 @@ import gzip
 import time
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from flask import Flask, Response, after_this_request, current_app, g, request
 from markupsafe import Markup, escape
-from sqlalchemy import MetaData
-from sqlalchemy.engine import Engine
 
 from weir_server import _site, _values, _work
 from weir_server._admin import Outcome
 from weir_server._holes import FIELD
 from weir_server._sender import Sender
-from weir_server._site import Mark, Site, Visit, visiting
-from weir_server._sqlalchemy import tag
+from weir_server._site import Mark, Site, Visit, leave, visiting
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+    from sqlalchemy.engine import Engine
 
 __all__ = ["Weir", "private", "shared", "tag"]
 
@@ -37,12 +38,12 @@ class Weir:
     site: Site
 
     def __init__(
-        self, app: Flask | None = None, *, engine: Engine | None = None, metadata: MetaData | None = None
+        self, app: Flask | None = None, *, engine: "Engine | None" = None, metadata: "MetaData | None" = None
     ) -> None:
         if app is not None:
             self.init_app(app, engine=engine, metadata=metadata)
 
-    def init_app(self, app: Flask, *, engine: Engine | None = None, metadata: MetaData | None = None) -> None:
+    def init_app(self, app: Flask, *, engine: "Engine | None" = None, metadata: "MetaData | None" = None) -> None:
         self.site = Site(app.config.get("WEIR", {}))
         # First of all, and last: what other hooks read counts too.
         app.before_request_funcs.setdefault(None, []).insert(0, self.begin)
@@ -65,7 +66,7 @@ class Weir:
     def end(self, _: BaseException | None = None) -> None:
         token = g.pop("weir_token", None)
         if token is not None:
-            visiting.reset(token)
+            leave(g.weir_visit, token)
 
     def finish(self, response: Response) -> Response:
         visit: Visit = g.weir_visit
@@ -162,3 +163,12 @@ def marking(view: Callable[P, R], mark: Mark) -> Callable[P, R]:
         return view(*args, **more)
 
     return marked
+
+
+def tag(thing: Any, **field: Any) -> str:
+    """The tag of a row, a model or a field's value: `tag(article)`, `tag(Article)`, `tag(Article, slug="x")`."""
+    if isinstance(thing, str):
+        return thing
+    from weir_server import _sqlalchemy
+
+    return _sqlalchemy.tag(thing, **field)

@@ -13,7 +13,14 @@ DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "testserver"]
 ROOT_URLCONF = "urls"
 WSGI_APPLICATION = "wsgi.application"
-INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.staticfiles", "weir_server.django", "shop"]
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.staticfiles",
+    "weir_server.django",
+    "shop",
+    "strange",
+]
 MIDDLEWARE = [
     "weir_server.django.WeirMiddleware",
     "django.middleware.locale.LocaleMiddleware",

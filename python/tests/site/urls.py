@@ -29,6 +29,8 @@ urlpatterns = [
     path("board/<int:pk>/", views.board),
     path("boards/", views.boards),
     path("touch/<int:pk>/", views.touch),
+    path("kept/", views.kept),
+    path("streamed/", views.streamed),
     path("weather/", views.weather),
     path("mine/", views.mine),
     path("change/", views.change),

@@ -100,7 +100,15 @@ def usual(name, module):
 
 def names(module):
     found = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+    # What is no class and no function is likely the application; what the module has made itself comes before imports.
+    found.sort(key=lambda name: rank(getattr(module, name), module))
     return ", ".join(found[:8]) or "nothing that can be called"
+
+
+def rank(value, module):
+    if not inspect.isclass(value) and not inspect.isroutine(value):
+        return 0
+    return 1 if getattr(value, "__module__", None) == module.__name__ else 2
 
 
 def place(module):

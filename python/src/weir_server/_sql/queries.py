@@ -213,18 +213,20 @@ class QueryReader:
         own = (source.alias, table.pk)
         # A left join chooses nothing among the rows on its left.
         joined_to = (other for other in facts.equal.get(own, ()) if (other, own) not in facts.one_way)
-        if not any(other[0] in known for other in joined_to):
+        if not any(other[0] in known and self.refers(facts, other) == source.table for other in joined_to):
+            # A row that is not there now may come, and nothing in the result names it.
             return None
         if mentions(counting, source.alias):
             return None
         for other in facts.sources.values():
             if other is source or other.join == "LEFT" or not mentions(other.on, source.alias):
                 continue
-            # An inner join by a column that may be null, or by more than one, leaves rows out.
+            # An inner join leaves rows out if its column may be null or name what is not there, or if it has several.
             if len(conjuncts(other.on)) > 1:
                 return None
             joined = facts.columns_joined(source.alias, other.alias)
-            if not joined or not all(name == table.pk or name in table.not_null for name in joined):
+            sure = table.not_null & table.refers.keys()
+            if not joined or not all(name == table.pk or name in sure for name in joined):
                 return None
         if len(conjuncts(source.on)) > 1:
             return None
@@ -234,6 +236,11 @@ class QueryReader:
             if is_key and (len(names) == 2 or names[2].is_word("AS")):
                 return place
         return None
+
+    def refers(self, facts: "Facts", column: tuple[str, str]) -> str | None:
+        """The table whose rows a column names, if they are there for sure."""
+        table = self.schema.get(facts.sources[column[0]].table) if column[0] in facts.sources else None
+        return table.refers.get(column[1]) if table else None
 
 
 def is_call(parts: Sequence[Token], at: int) -> bool:

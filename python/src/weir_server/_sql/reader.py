@@ -14,7 +14,8 @@ REFRESH = re.compile(
 )
 # What other tables that refer to these lose is changed too.
 CASCADE = re.compile(r"\s*(?:TRUNCATE|DROP)\b.*\bCASCADE\b", re.IGNORECASE | re.DOTALL)
-HARMLESS = ("SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "START", "COMMIT", "SET", "PRAGMA", "SHOW")
+TRANSACTION = {"BEGIN": "begin", "START": "begin", "COMMIT": "commit", "END": "commit", "ROLLBACK": "rollback"}
+HARMLESS = ("SAVEPOINT", "RELEASE", "SET", "PRAGMA", "SHOW")
 
 
 def read(sql: str, schema: Schema, mark: str = "%s") -> Statement:
@@ -70,7 +71,11 @@ class StatementReader(ChangeReader):
             self.update()
         elif first.is_word("DELETE"):
             self.delete()
-        elif not (first.is_word(*HARMLESS) or (first.is_word("CREATE") and not self.has_word("SELECT"))):
+        elif first.is_word(*TRANSACTION):
+            self.found.transaction = "" if self.has_word("TO") else TRANSACTION[first.text.upper()]
+        elif self.has_word(*WRITES) or not (
+            first.is_word(*HARMLESS) or (first.is_word("CREATE") and not self.has_word("SELECT"))
+        ):
             raise NotRead(f"a statement that begins with {first.text}")
         return self.found
 

@@ -1,7 +1,7 @@
 """What the reader of SQL needs to know of tables."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class Table:
     computes: bool = False
     # The labels of tables whose rows the database itself changes where rows of this one are deleted.
     cascades: frozenset[str] = frozenset()
+    # Columns that name rows of another table, and that table: the database sees to it that the rows are there.
+    refers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,8 @@ class Statement:
     # Tables that the statement changes in a way that was not understood further.
     written: set[str] = field(default_factory=set)
     parameters: int = 0
+    # "begin", "commit" or "rollback", if it is nothing else.
+    transaction: str = ""
     # Nobody knows what it reads.
     unknown: bool = False
 

@@ -11,12 +11,16 @@ class WeirConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from weir_server.django import capture, changes, checks, cursors, holes, kept, threads
+        from weir_server import _threads
+        from weir_server.django import address, capture, changes, checks, clocks, cursors, holes, kept
 
+        address.tell_others()
         checks.register_all()
         capture.install()
+        clocks.install()
         cursors.install()
         holes.install()
         kept.install()
-        threads.install()
+        _threads.install(capture.carrier)
+        _threads.install(changes.carrier)
         changes.install(connections.all(initialized_only=True))

@@ -21,13 +21,17 @@ Rows = Sequence[Sequence[Any]]
 class Recorder:
     """What one page has read."""
 
-    __slots__ = ("began", "tags", "timed")
+    __slots__ = ("began", "ended", "reused", "tags", "timed")
 
     def __init__(self) -> None:
         self.tags: set[str] = set()
+        # The page is made: what a thread or task reads that outlives it is for no page.
+        self.ended = False
         self.began = time.time()
         # A query asked for what is before or after this hour: the page changes without a write.
         self.timed = False
+        # It is what `cache_page` has kept: its tags are not known.
+        self.reused = False
 
     def note(self, statement: Statement, sql: str, parameters: Any) -> None:
         for table in statement.tables:
@@ -52,7 +56,10 @@ class Recorder:
         self.timed = self.timed or statement.unknown or _reads.is_about_now(sql, parameters, self.began)
 
     def whole(self, table: str) -> None:
-        self.tags.add(label(table))
+        name = label(table)
+        if name in conf().ignore:
+            return
+        self.tags.add(name)
         made_from = conf().tables.get(table)
         for other in made_from or ():
             self.tags.update((other, _tags.any_row(other)))
@@ -93,12 +100,21 @@ _compiler: ContextVar[SQLCompiler | None] = ContextVar("weir_compiler", default=
 
 
 def recorder() -> Recorder | None:
-    return _recorder.get()
+    found = _recorder.get()
+    return None if found is None or found.ended else found
+
+
+def carrier() -> Callable[[], object] | None:
+    """For a thread of the view: see `weir_server._threads`."""
+    found, work = recorder(), working.get()
+    if found is None:
+        return None
+    return lambda: (_recorder.set(found), working.set(work))
 
 
 def note(tag: str) -> None:
     """A tag for the page that is being made, if one is."""
-    found = _recorder.get()
+    found = recorder()
     if found is not None:
         found.tags.add(tag)
 
@@ -109,6 +125,9 @@ def begin() -> tuple[Recorder, Any]:
 
 
 def end(token: Any) -> None:
+    found = _recorder.get()
+    if found is not None:
+        found.ended = True
     _recorder.reset(token)
 
 
@@ -120,7 +139,7 @@ def install() -> None:
     execute: Callable[..., Any] = SQLCompiler.execute_sql
 
     def execute_sql(self: SQLCompiler, result_type: str = MULTI, *args: Any, **more: Any) -> Any:
-        if _recorder.get() is None or result_type != MULTI:
+        if recorder() is None or result_type != MULTI:
             return execute(self, result_type, *args, **more)
         token = _compiler.set(self)
         try:

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from django.db import Error, InterfaceError, OperationalError, transaction
@@ -15,17 +15,25 @@ from django.db.models.signals import post_migrate, pre_migrate
 from django.db.models.sql.compiler import SQLInsertCompiler
 
 from weir_server import _tags, _writes
-from weir_server._admin import Admin, usual_addresses
+from weir_server._admin import Admin
 from weir_server._sender import Sender, Ticket, drain_at_exit
 from weir_server._sql import Insert, Statement, Table
 from weir_server.django import capture
+from weir_server.django.address import addresses
 from weir_server.django.conf import conf
 from weir_server.django.schema import label, schema, statements
 
 Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
 
-# The purges that a request has begun.
-_tickets: ContextVar[list[Ticket] | None] = ContextVar("weir_tickets", default=None)
+
+class Tickets(list[Ticket]):
+    """The purges that a request has begun."""
+
+    # The request is answered: what a thread or task changes that outlives it is nobody's to wait for.
+    ended = False
+
+
+_tickets: ContextVar[Tickets | None] = ContextVar("weir_tickets", default=None)
 # Within Django's own INSERT: it will say the new primary keys.
 _inserting: ContextVar[bool] = ContextVar("weir_inserting", default=False)
 _migrating = False
@@ -57,12 +65,14 @@ def noticed(execute: Execute, sql: Any, parameters: Any, many: bool, context: di
     if recorder is None and text.startswith("SELECT "):
         return execute(sql, parameters, many, context)
     statement = statements().read(text)
+    connection: BaseDatabaseWrapper = context["connection"]
     if not statement.writes:
         result = execute(sql, parameters, many, context)
         if recorder is not None:
             recorder.note(statement, text, parameters)
+        if statement.transaction:
+            by_hand(connection, statement.transaction)
         return result
-    connection: BaseDatabaseWrapper = context["connection"]
     try:
         result = written(execute, sql, parameters, many, context, statement)
     except Error as error:
@@ -177,7 +187,7 @@ class Database:
 @contextlib.contextmanager
 def exclusive(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """A transaction, so that nobody changes the rows between our question and the change."""
-    if connection.in_atomic_block or not connection.get_autocommit():
+    if connection.in_atomic_block or not connection.get_autocommit() or "weir_begun" in connection.__dict__:
         yield
         return
     with transaction.atomic(using=connection.alias):
@@ -205,7 +215,7 @@ def changed(connection: BaseDatabaseWrapper, tags: Iterable[str]) -> None:
     if not kept:
         return
     is_ended_by_django = connection.commit_on_exit if connection.in_atomic_block else connection.get_autocommit()
-    if is_ended_by_django:
+    if is_ended_by_django and (connection.in_atomic_block or "weir_begun" not in connection.__dict__):
         transaction.on_commit(Pending(kept), using=connection.alias)
     else:
         # Transactions by hand: with the next commit.
@@ -213,42 +223,70 @@ def changed(connection: BaseDatabaseWrapper, tags: Iterable[str]) -> None:
         waiting |= kept
 
 
+def by_hand(connection: BaseDatabaseWrapper, act: str) -> None:
+    """A statement that begins or ends a transaction, past Django. SQLite's own for `atomic` is one too: see below."""
+    if act == "begin":
+        connection.__dict__["weir_begun"] = True
+        return
+    connection.__dict__.pop("weir_begun", None)
+    waiting = connection.__dict__.pop("weir_waiting", None)
+    if waiting and act == "commit":
+        deliver(waiting)
+
+
 def deliver(tags: set[str]) -> None:
     if not tags:
         return
     ticket = sender().send({*tags, _tags.EVERYTHING})
-    tickets = _tickets.get()
-    if tickets is not None:
-        tickets.append(ticket)
+    if is_awaited():
+        begun().append(ticket)
 
 
 @cache
 def sender() -> Sender:
     known = conf()
-    addresses = known.admin if known.admin is not None else usual_addresses()
-    new = Sender(Admin(addresses, known.token_file), sure=known.admin is not None)
+    new = Sender(
+        Admin(addresses if known.admin is None else known.admin, known.token_file), sure=known.admin is not None
+    )
     drain_at_exit(new)
     return new
 
 
-def begin() -> tuple[list[Ticket], Any]:
+def begin() -> tuple[Tickets, Any]:
     """From here on, purges of this request are noted."""
-    tickets: list[Ticket] = []
+    tickets = Tickets()
     return tickets, _tickets.set(tickets)
 
 
-def begun() -> list[Ticket]:
+def is_awaited() -> bool:
+    """Whether a request is being answered whose reply may wait for its purges."""
+    tickets = _tickets.get()
+    return tickets is not None and not tickets.ended
+
+
+def carrier() -> Callable[[], object] | None:
+    """For a thread of the view: see `weir_server._threads`."""
+    tickets = _tickets.get()
+    return partial(_tickets.set, tickets) if is_awaited() else None
+
+
+def begun() -> Tickets:
     """The purges of this request so far."""
-    return _tickets.get() or []
+    tickets = _tickets.get()
+    return Tickets() if tickets is None else tickets
 
 
 def end(token: Any) -> None:
+    begun().ended = True
     _tickets.reset(token)
 
 
 def on_connection(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
     if watch not in connection.execute_wrappers:
-        connection.execute_wrappers.append(watch)
+        # The first of all: who leaves `execute_wrapper` takes the last one out.
+        connection.execute_wrappers.insert(0, watch)
+    # What was begun by hand has ended with the connection before this one.
+    connection.__dict__.pop("weir_begun", None)
 
 
 def on_migration(*, signal: Any, **_: Any) -> None:
@@ -299,6 +337,8 @@ def patch_commits() -> None:
 
     def set_autocommit(self: BaseDatabaseWrapper, autocommit: bool, *args: Any, **more: Any) -> None:
         turn(self, autocommit, *args, **more)
+        # Now Django knows of the transaction.
+        self.__dict__.pop("weir_begun", None)
         # To turn it on commits.
         waiting = self.__dict__.pop("weir_waiting", None) if autocommit else None
         if waiting:

@@ -71,10 +71,21 @@ def conf() -> Conf:
         views=bool(given.get("VIEWS", True)),
         values=given.get("VALUES"),
         values_key_file=given.get("VALUES_KEY_FILE"),
-        ignore=frozenset(NEVER_SHOWN) | {label.lower() for label in given.get("IGNORE", ())},
+        ignore=frozenset(NEVER_SHOWN) | cache_tables() | {label.lower() for label in given.get("IGNORE", ())},
         tables={name: tuple(label.lower() for label in labels) for name, labels in given.get("TABLES", {}).items()},
         edge=dict(given.get("EDGE", {})),
     )
+
+
+def of_no_model(table: str) -> str:
+    """The label of a table without a model: a view, or one of another program."""
+    return "db." + "".join(c if c.isalnum() or c in "_-" else "_" for c in table.lower())
+
+
+def cache_tables() -> frozenset[str]:
+    """Where Django's cache is in the database: what a page takes from there is known by its key."""
+    caches = (one for one in settings.CACHES.values() if str(one.get("BACKEND", "")).endswith(".DatabaseCache"))
+    return frozenset(of_no_model(str(one.get("LOCATION", ""))) for one in caches)
 
 
 def seconds(text: object) -> int | None:

@@ -1,11 +1,13 @@
 """What the application keeps between requests: a page that shows it has tags for it, or no long lifetime.
 
 Django's caches hold what nobody knows the tags of, and let go of it when they like. A page that was made from them gets
-the lifetime of its location. `django.contrib.sites` keeps its rows in the process.
+the lifetime of its location. Whole pages that `cache_page` has kept live no longer than there. django-cacheops keeps
+rows in a Redis of its own. `django.contrib.sites` keeps its rows in the process.
 """
 
 import functools
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from django.apps import apps
@@ -15,6 +17,8 @@ from weir_server import _tags
 from weir_server.django import capture
 from weir_server.django.conf import conf
 
+# The keys of whole pages.
+PAGES = "views.decorators.cache.cache_page."
 READS = ("get", "get_many", "get_or_set", "has_key", "incr", "decr")
 
 
@@ -34,6 +38,9 @@ def install() -> None:
         watched(known)
     if apps.is_installed("django.contrib.sites"):
         watch_sites()
+    if apps.is_installed("cacheops"):
+        signals: Any = import_module("cacheops.signals")
+        signals.cache_read.connect(on_cacheops, dispatch_uid="weir")
 
 
 def watched(cache: BaseCache) -> BaseCache:
@@ -51,9 +58,19 @@ def noting(read: Callable[..., Any], cache: BaseCache) -> Callable[..., Any]:
             names = [key] if isinstance(key, str) else list(key)
             known = conf().caches
             recorder.timed = not all(str(name).startswith(known) for name in names)
-        return read(key, *args, **more)
+        found = read(key, *args, **more)
+        if recorder is not None and found is not None and str(key).startswith(PAGES):
+            recorder.reused = True
+        return found
 
     return reads
+
+
+def on_cacheops(*, hit: bool, **_: Any) -> None:
+    recorder = capture.recorder()
+    if recorder is not None:
+        # What is not there now may be there when the page is made the next time, and older than its tags.
+        recorder.timed = True
 
 
 def watch_sites() -> None:

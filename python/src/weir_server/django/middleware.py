@@ -6,11 +6,12 @@ from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.http import parse_http_date_safe
 
 from weir_server import _tags
-from weir_server._sender import Ticket
 from weir_server._work import FIELD, Work
 from weir_server.django import capture, changes, holes, values
+from weir_server.django.address import addresses
 from weir_server.django.capture import Recorder
 from weir_server.django.conf import conf
 from weir_server.django.decorators import CONTROL, add_tags
@@ -77,7 +78,7 @@ class Visit:
         self.work = Work() if conf().views else None
         if self.work is not None:
             self.tokens.append((capture.working.reset, capture.working.set(self.work)))
-        self.tickets: list[Ticket]
+        self.tickets: changes.Tickets
         self.tickets, token = changes.begin()
         self.tokens.append((changes.end, token))
 
@@ -109,17 +110,30 @@ class Visit:
         if self.recorder is None:
             return response
         tags = self.recorder.shown()
+        if response.streaming and "Content-Length" not in response:
+            # What its body reads is read later.
+            tags = [_tags.EVERYTHING]
         if tags:
             if len(response.get("Surrogate-Key", "").split()) + len(tags) > _tags.MAX_TAGS:
                 tags = [_tags.EVERYTHING]
             add_tags(response, tags)
-        ttl = conf().ttl
+        if self.recorder.reused:
+            response[CONTROL] = as_kept(response)
+        # Where nobody can be told of a change, nothing is kept beyond what the location says.
+        ttl = conf().ttl if addresses() or not conf().purge else None
         if ttl is not None and self.may_be_kept(response):
             response[CONTROL] = f"max-age={ttl}"
         return response
 
     def may_be_kept(self, response: HttpResponseBase) -> bool:
         return self.recorder is not None and may_be_kept(response, self.recorder)
+
+
+def as_kept(response: HttpResponseBase) -> str:
+    """The lifetime of a page from Django's cache: until it expires there."""
+    left = (parse_http_date_safe(response.get("Expires", "")) or 0) - int(time.time())
+    is_public = "public" in response.get(CONTROL, "")
+    return f"{'public, s-maxage' if is_public else 'max-age'}={max(0, left)}"
 
 
 def may_be_kept(response: HttpResponseBase, recorder: Recorder) -> bool:

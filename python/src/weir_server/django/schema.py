@@ -9,6 +9,7 @@ from django.db import connections, models, router
 
 from weir_server._sql import Pin, Statements, Table, Tree
 from weir_server.django import quiet
+from weir_server.django.conf import of_no_model
 
 
 @cache
@@ -57,8 +58,7 @@ def labels() -> Mapping[str, str]:
 
 def label(table: str) -> str:
     known = schema().get(table)
-    # A table without a model: a view, or one of another program.
-    return known.label if known else "db." + "".join(c if c.isalnum() or c in "_-" else "_" for c in table.lower())
+    return known.label if known else of_no_model(table)
 
 
 def table(model: type[models.Model]) -> Table:
@@ -81,7 +81,18 @@ def table(model: type[models.Model]) -> Table:
         quiet=quiet.columns(meta.label_lower),
         computes=any(getattr(field, "generated", False) for field, _ in fields),
         cascades=frozenset(cascades(model, set())),
+        refers={column: other for field, column in fields if (other := referred(field))},
     )
+
+
+def referred(field: "models.Field[object, object]") -> str | None:
+    """The table whose rows a field names by their primary keys, if the database has a constraint for it."""
+    if not isinstance(field, models.ForeignKey) or not field.model._meta.managed:
+        return None
+    if not getattr(field, "db_constraint", False):
+        return None
+    meta = field.target_field.model._meta
+    return str(meta.db_table) if meta.managed and field.target_field.primary_key else None
 
 
 def cascades(model: type[models.Model], seen: set[str]) -> set[str]:

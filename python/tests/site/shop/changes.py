@@ -271,9 +271,8 @@ def raw(model: Any, chance: random.Random) -> None:
             cursor.execute("INSERT INTO shop_tag (name) VALUES (%s)", [word(chance)])
         elif kind == 3:
             # Without parameters, a percent sign is one.
-            cursor.execute(
-                f"UPDATE shop_comment SET text = '50%', article_id = 2 WHERE text LIKE '{chance.choice('ABC')}%'"
-            )
+            to, begins = some(Article, chance), chance.choice("ABC")
+            cursor.execute(f"UPDATE shop_comment SET text = '50%', article_id = {to} WHERE text LIKE '{begins}%'")
         elif kind == 4:
             cursor.execute("UPDATE shop_tag SET name = upper(name)")
         else:

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, connections
 from django.db.models import Count, Exists, F, Max, OuterRef, Prefetch, Q
-from django.http import Http404, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
+from django.views.decorators.cache import cache_page
 from django.views.decorators.csrf import csrf_exempt
 
 from shop import changes
@@ -212,6 +213,16 @@ def touch(request, pk):
 @shared(ttl="1h", tags=["weather"])
 def weather(request):
     return page("sunny")
+
+
+@cache_page(900)
+def kept(request):
+    return page(list(Tag.objects.values_list("name", flat=True)))
+
+
+@shared(ttl="1h")
+def streamed(request):
+    return StreamingHttpResponse(f"{name}\n" for name in Tag.objects.values_list("name", flat=True))
 
 
 @private

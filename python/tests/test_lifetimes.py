@@ -1,0 +1,104 @@
+"""Pages that change without a write, or whose tags do not say everything: they get no long lifetime."""
+
+import datetime
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db.models import F
+from django.test import override_settings
+from django.utils import timezone
+
+from test_forms import SQLITE, models, recorded, run
+
+
+def test_what_changes_without_a_write_gets_no_long_lifetime(filled: Path) -> None:
+    from django.core.cache import cache
+
+    day, now = datetime.timedelta(days=1), timezone.now
+    created = timezone.now() - 40 * day - datetime.timedelta(seconds=17)
+    pages = models().Event.objects.annotate(at=F("title"))
+    cache.set("a-list", [1])
+
+    def of(moment: datetime.datetime) -> Any:
+        return lambda: list(pages.extra(where=["%s < %s"], params=[moment, moment]))
+
+    for name, read, timed in [
+        ("a fixed time", of(created), False),
+        ("a month ago", lambda: of(now() - 30 * day)(), True),
+        ("in two hours", lambda: of(now() + 2 * day / 24)(), True),
+        ("a view of the database", lambda: run("SELECT title FROM shop_article_view"), False),
+        ("a table that no model has", lambda: run(f"SELECT * FROM {'sqlite_master' if SQLITE else 'pg_class'}"), True),
+        ("a function", lambda: run("SELECT random()"), True),
+        ("Django's cache", lambda: cache.get("a-list"), True),
+        ("several of Django's cache", lambda: cache.get_many(["a-list"]), True),
+        ("what Wagtail keeps there", lambda: cache.get("wagtail_site_root_paths"), False),
+        ("what is only written there", lambda: cache.set("a-list", [2]), False),
+        ("how long ago", lambda: template("{{ moment|timesince }}", created), True),
+        ("how long until", lambda: template("{{ moment|timeuntil }}", created), True),
+        ("what lies between two times", lambda: template("{{ moment|timesince:moment }}", created), False),
+        ("today or not", lambda: template("{% load humanize %}{{ moment|naturalday }}", created), True),
+        ("a while ago", lambda: template("{% load humanize %}{{ moment|naturaltime }}", created), True),
+        ("a number for people", lambda: template("{% load humanize %}{{ 1234|intcomma }}", created), False),
+        ("a date", lambda: template("{{ moment|date:'j F Y' }}", created), False),
+        ("the time", lambda: template("{% now 'j F Y H:i' %}", created), True),
+        ("the format of the site", lambda: template("{% now 'DATE_FORMAT' as today %}{{ today }}", created), True),
+        ("the year", lambda: template("&copy; {% now 'Y' %}", created), False),
+    ]:
+        assert recorded(read)[2] == timed, name
+
+
+def template(text: str, moment: datetime.datetime) -> str:
+    from django.template import engines
+
+    return str(engines["django"].from_string(text).render({"moment": moment}))
+
+
+def test_a_page_of_cache_page_lives_no_longer_than_there(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it was made from is not known any more: a change cannot purge it."""
+    from django.core.cache import cache
+    from django.test import Client
+
+    cache.clear()
+    first = Client().get("/kept/")
+    assert "shop.tag" in first["Surrogate-Key"].split() and "Weir-Cache-Control" not in first
+    later = time.time() + 500
+    monkeypatch.setattr(time, "time", lambda: later)
+    second = Client().get("/kept/")
+    assert second.content == first.content
+    seconds = int(second["Weir-Cache-Control"].removeprefix("max-age="))
+    assert 390 <= seconds <= 400, "it was kept for 900 s, 500 s ago"
+
+
+def test_each_change_purges_a_streamed_page(filled: Path) -> None:
+    """It reads after its head is gone."""
+    from django.test import Client
+
+    reply = Client().get("/streamed/")
+    assert reply.headers["Weir-Cache-Control"] == "public, s-maxage=3600"
+    assert "weir:any" in reply["Surrogate-Key"].split()
+    assert b"".join(reply.streaming_content)
+
+
+def test_a_cache_in_the_database_is_a_cache(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its table has no model, and is written to while pages are made."""
+    from django.core.cache import caches
+    from django.core.cache.backends.db import DatabaseCache
+    from django.core.management import call_command
+
+    from weir_server.django import changes
+    from weir_server.django.conf import conf
+    from weir_server.django.kept import watched
+
+    backend = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "Kept here"}
+    with override_settings(CACHES={**caches.settings, "in_database": backend}, WEIR={"CACHES": ["harmless."]}):
+        call_command("createcachetable", verbosity=0)
+        cache = watched(DatabaseCache("Kept here", {}))
+        gone: set[str] = set()
+        monkeypatch.setattr(changes, "deliver", gone.update)
+        cache.set("harmless.one", 1)
+        assert not gone
+        assert recorded(lambda: cache.get("harmless.one")) == ("1", set(), False)
+        assert recorded(lambda: cache.get("another"))[1:] == (set(), True)
+    conf.cache_clear()
