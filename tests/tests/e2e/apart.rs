@@ -1,6 +1,8 @@
 //! Shared is only what is known to be the same for all: visitors who differ in a field, an address or a
 //! spelling, and browsers, programs and networks that share one page all the same.
 
+#[path = "apart/placed.rs"]
+mod placed;
 #[path = "apart/spelt.rs"]
 mod spelt;
 
