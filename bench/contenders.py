@@ -223,7 +223,7 @@ def _cluster(running: Running, edges: int, nodes: int = 2, l1: str = "128MiB", m
 def _filled(stage: Stage, templates: list[str], **words: object) -> Path:
     """A settings file made of the templates, with their @WORDS@ filled in."""
     text = "".join((BENCH / name).read_text() for name in templates)
-    for word, value in {"TLS_PORT": 0, "H2_PORT": 0, **words, **stage.words()}.items():
+    for word, value in {"TLS_PORT": 0, "H2_PORT": 0, "RUN": stage.run, **words, **stage.words()}.items():
         text = text.replace(f"@{word}@", str(value))
     file = stage.run / f"{words['PORT']}-{templates[0]}"
     file.write_text(text)

@@ -6,6 +6,7 @@
 
 pub(crate) mod copies;
 pub(crate) mod encoder;
+pub(crate) mod gunzip;
 pub(crate) mod head;
 pub(crate) mod pieces;
 pub(crate) mod rule;

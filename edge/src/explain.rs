@@ -367,6 +367,9 @@ fn printable(key: &[u8]) -> String {
         .replace("\0\u{1}", " + field ")
         .replace("\0\u{2}", " + client ")
         .replace("\0\u{3}", " + listener ")
+        .replace("\0\u{4}", " + rewritten to ")
         .replace("\0\u{5}", " + key ")
+        .replace("\0\u{6}", " + told ")
+        .replace("\0\u{7}", " + location ")
         .replace('\0', " + cookie ")
 }

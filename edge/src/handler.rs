@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use http::header::{CONTENT_TYPE, LAST_MODIFIED};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_cache::{Reason, SharedRequest};
 use process::telemetry::request_log;
 
@@ -156,6 +156,10 @@ fn next_location(edge: &Edge, request: &Request) -> Option<Arc<Location>> {
 fn changed(reply: Reply, visit: &Visit) -> Reply {
     let location = reply.note.location.clone().filter(|location| location.changes.bodies());
     let (Some(location), Some(kept)) = (location, visit.kept.as_deref()) else { return reply };
+    let reply = match location.changes.gunzip {
+        true => kept.with_facts(&location.site, |facts| changes::gunzip(reply, &facts)),
+        false => reply,
+    };
     let reply = match &location.changes.replace {
         Some(rule) => {
             kept.with_facts(&location.site, |facts| changes::replace(rule, reply, &location.defined(facts)))
@@ -333,7 +337,8 @@ async fn from_application(
         }
         CacheUse::Bypass(reason) => pass(cache, ask, request, reason).await,
         CacheUse::Head(policy) => {
-            let held = StoredPage::find(cache, policy, &ask, &request.parts());
+            let get = plan::shared_by(&request, policy, &Method::GET).ok();
+            let held = get.and_then(|get| StoredPage::find(cache, policy, &ask, get, &request.headers));
             Box::pin(pass_head(cache, ask, request, held)).await
         }
         CacheUse::Shared(policy, shared, plan) => {

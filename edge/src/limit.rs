@@ -53,6 +53,15 @@ pub(crate) struct LocationLimits {
     pub(crate) connections: Vec<ConnectionLimit>,
 }
 
+/// What `limit_req` and `limit_conn` have done with a request, in nginx's words.
+pub(crate) mod words {
+    pub(crate) const PASSED: &str = "PASSED";
+    pub(crate) const DELAYED: &str = "DELAYED";
+    pub(crate) const DELAYED_DRY_RUN: &str = "DELAYED_DRY_RUN";
+    pub(crate) const REJECTED: &str = "REJECTED";
+    pub(crate) const REJECTED_DRY_RUN: &str = "REJECTED_DRY_RUN";
+}
+
 /// What the limits say of a request.
 #[derive(Debug)]
 pub(crate) enum LimitDecision {
@@ -86,6 +95,7 @@ impl LocationLimits {
         &self,
         keys: &[Vec<u8>],
         counter: &impl SharedCounter,
+        word: &mut &'static str,
     ) -> Result<Vec<ConnectionPlace>, LimitDecision> {
         let mut places = Vec::new();
         for (limit, key) in self.connections.iter().zip(keys).filter(|(_, key)| !key.is_empty()) {
@@ -95,11 +105,18 @@ impl LocationLimits {
                 None => Err(()),
             };
             match place {
-                Ok(place) => places.push(place),
+                Ok(place) => {
+                    places.push(place);
+                    if word.is_empty() {
+                        *word = words::PASSED;
+                    }
+                }
                 Err(()) if *dry_run => {
+                    *word = words::REJECTED_DRY_RUN;
                     tracing::info!(zone = zone.name, "limit_conn would refuse a request");
                 }
                 Err(()) => {
+                    *word = words::REJECTED;
                     return Err(LimitDecision::Refused {
                         status: *status,
                         zone: zone.clone(),
@@ -114,7 +131,12 @@ impl LocationLimits {
 
     /// Counts the request in all zones, unless one of them refuses it. `keys`: those of the request, one for
     /// each limit.
-    pub(crate) async fn count(&self, keys: &[Vec<u8>], counter: &impl SharedCounter) -> LimitDecision {
+    pub(crate) async fn count(
+        &self,
+        keys: &[Vec<u8>],
+        counter: &impl SharedCounter,
+        word: &mut &'static str,
+    ) -> LimitDecision {
         let now = Instant::now();
         let counted = || self.requests.iter().zip(keys).filter(|(_, key)| !key.is_empty());
         // As in nginx, a request that is refused counts nowhere.
@@ -123,8 +145,10 @@ impl LocationLimits {
             let is_full = limit.zone.requests.look(key, limit.pace, now).is_none();
             if is_full || asks_first && limit.is_full(key, counter).await {
                 if !limit.dry_run {
+                    *word = words::REJECTED;
                     return limit.refused(key, now);
                 }
+                *word = words::REJECTED_DRY_RUN;
                 tracing::info!(zone = limit.zone.name, "limit_req would refuse a request");
             }
         }
@@ -135,14 +159,24 @@ impl LocationLimits {
                 match limit.count(key, counter).await {
                     Some(wait) if limit.dry_run => {
                         if !wait.is_zero() {
+                            *word = words::DELAYED_DRY_RUN;
                             tracing::info!(zone = limit.zone.name, ?wait, "limit_req would delay a request");
                         }
                     }
                     Some(wait) => longest = longest.max(wait),
                     None if limit.dry_run => {}
-                    None => return limit.refused(key, now),
+                    None => {
+                        *word = words::REJECTED;
+                        return limit.refused(key, now);
+                    }
+                }
+                if word.is_empty() {
+                    *word = words::PASSED;
                 }
             }
+        }
+        if !longest.is_zero() {
+            *word = words::DELAYED;
         }
         LimitDecision::Wait(longest)
     }

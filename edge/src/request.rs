@@ -32,8 +32,8 @@ use crate::request::client::Client;
 use crate::request::forwarded::Origin;
 use crate::request::path::NormalPath;
 use crate::settings::TrustedProxies;
-use crate::variables::Values;
 use crate::variables::body_copy::BodyCopy;
+use crate::variables::{LimitStatus, Values};
 use http1::head::Scheme;
 use http1::head::{Head, Refusal};
 
@@ -82,12 +82,14 @@ pub(crate) enum Entry {
 pub(crate) type Trail = Mutex<Vec<(String, String)>>;
 
 /// The connection that a request came by, and what was read of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Arrival {
     /// The number of the connection among all that the edge has accepted.
     pub(crate) connection: u32,
     /// How many requests came by it, with this one.
     pub(crate) requests: u32,
+    /// When it was accepted.
+    pub(crate) since: Instant,
     /// Bytes of its head.
     pub(crate) head: usize,
     pub(crate) tls: Option<Arc<TlsSession>>,
@@ -127,8 +129,10 @@ pub(crate) struct Request {
     pub(crate) asked: Option<Box<str>>,
     /// Where the request goes on.
     pub(crate) entry: Entry,
-    /// It asks for the page of an error, for which no other page is sought.
+    /// It asks for the page of an error.
     pub(crate) for_error: bool,
+    /// If that fails, no other page is sought.
+    pub(crate) last_page: bool,
     /// The status that the answer to an error will have; `None`: that of the page.
     pub(crate) error_status: Option<StatusCode>,
     /// Its body went elsewhere.
@@ -160,6 +164,8 @@ pub(crate) struct Request {
     pub(crate) values: Values,
     /// What the settings of a cache say of this request besides its usual rules.
     pub(crate) cache_terms: Option<Box<CacheTerms>>,
+    /// What limits have done with it.
+    pub(crate) limited: LimitStatus,
     /// A regular expression that a variable needed could not be searched to its end.
     pub(crate) endless: AtomicBool,
 }
@@ -195,6 +201,7 @@ impl Request {
             asked: None,
             entry: Entry::Site,
             for_error: false,
+            last_page: false,
             error_status: None,
             body_gone: false,
             is_check: false,
@@ -214,10 +221,16 @@ impl Request {
                 requests: via.requests,
                 peer: Some(via.peer),
                 refusal: via.refused,
-                ..Arrival::default()
+                since: via.since,
+                head: 0,
+                tls: None,
+                server: None,
+                proxied: None,
+                body: None,
             },
             values: Values::default(),
             cache_terms: None,
+            limited: LimitStatus::default(),
             endless: AtomicBool::new(false),
         })
     }
@@ -248,6 +261,7 @@ impl Request {
             asked: self.asked.clone(),
             entry: self.entry.clone(),
             for_error: self.for_error,
+            last_page: self.last_page,
             error_status: self.error_status,
             body_gone: self.body_gone || !self.body.is_empty(),
             is_check: self.is_check,
@@ -265,6 +279,7 @@ impl Request {
             arrival: self.arrival.clone(),
             values: self.values.clone(),
             cache_terms: None,
+            limited: self.limited,
             endless: AtomicBool::new(self.endless.load(Relaxed)),
         }
     }

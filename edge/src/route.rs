@@ -224,6 +224,8 @@ pub(crate) struct Location {
     pub(crate) error_pages: ErrorPages,
     /// `error_pages` are for the application's replies too.
     pub(crate) intercept_errors: bool,
+    /// Pages of errors here have pages of errors too.
+    pub(crate) recursive_errors: bool,
     pub(crate) redirects: RedirectForm,
     pub(crate) metrics: Arc<LocationMetrics>,
 }
@@ -237,12 +239,14 @@ pub(crate) struct ReplyChanges {
     pub(crate) recode: Option<Box<RecodeRule>>,
     /// Fields that follow a body.
     pub(crate) trailers: Option<Box<Trailers>>,
+    /// Bodies in gzip are decompressed for clients that do not accept it.
+    pub(crate) gunzip: bool,
 }
 
 impl ReplyChanges {
     /// Whether a body is not sent as it is.
     pub(crate) fn bodies(&self) -> bool {
-        self.replace.is_some() || self.recode.is_some()
+        self.replace.is_some() || self.recode.is_some() || self.gunzip
     }
 
     /// Whether a part of a reply can be sent only as a part of what is made of the whole.
@@ -265,6 +269,12 @@ impl Location {
     /// The facts, with the variables that the settings define.
     pub(crate) fn defined<'a>(&'a self, facts: Facts<'a>) -> Facts<'a> {
         Facts { route: RouteFacts { definitions: Some(&*self.definitions), ..facts.route }, ..facts }
+    }
+
+    /// Whether another page may answer instead of an error here; `last`: the request is for such a page, and
+    /// no other one follows.
+    pub(crate) fn has_pages(&self, last: bool) -> bool {
+        !self.error_pages.is_empty() && !last
     }
 
     /// Whether another page answers instead of a reply of the application's with this status.

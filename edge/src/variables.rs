@@ -36,7 +36,9 @@ pub use template::Template;
 
 pub(crate) use definitions::{DefinitionConfigs, Definitions};
 pub(crate) use document_root::{DirectoryUse, DocumentRoot};
-pub(crate) use facts::{Facts, FieldSource, ReplyFacts, RequestFacts, RouteFacts, UpstreamFacts};
+pub(crate) use facts::{
+    Facts, FieldSource, LimitStatus, ReplyFacts, RequestFacts, RouteFacts, UpstreamFacts,
+};
 pub(crate) use names::{Needs, VariableNames};
 pub(crate) use template::TemplatePart;
 pub(crate) use values::Values;

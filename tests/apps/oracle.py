@@ -40,6 +40,7 @@ body=KIND        what /count answers: number (the default); html: a page with th
                  field:NAME: the number and that request field; variable:NAME: the number and that CGI variable
 size=BYTES       the body filled up with dots, or cut, to this length
 chunks=N gap=MS  the body in N pieces, that long apart
+gzip=1           the body compressed, whatever is asked for; gzip=cut: and cut off
 nolength=1       no Content-Length
 etag=TEXT        ETag: "TEXT", and 304 to an If-None-Match that holds it
 modified=DATE    Last-Modified: DATE, and 304 to an If-Modified-Since of this very date
@@ -49,6 +50,7 @@ odd=1            a client whose User-Agent is odd-STATUS gets that status, one w
 """
 
 import fcntl
+import gzip
 import json
 import os
 import re
@@ -309,6 +311,9 @@ def shaped(ask, answer):
     if "size" in ask.params and isinstance(answer.body, bytes):
         size = ask.number("size")
         answer.body = answer.body[:size].ljust(size, b".")
+    if "gzip" in ask.params and isinstance(answer.body, bytes):
+        answer.body = gzip.compress(answer.body, mtime=0)[: -20 if ask.text("gzip") == "cut" else None]
+        fields.append(("Content-Encoding", "gzip"))
     if isinstance(answer.body, bytes) and answer.length is None and not ask.number("nolength"):
         answer.length = len(answer.body)
     if etag := ask.text("etag"):

@@ -14,6 +14,8 @@ mod draw;
 mod feature;
 #[path = "side_by_side/files.rs"]
 mod files;
+#[path = "side_by_side/identities.rs"]
+mod identities;
 #[path = "side_by_side/ledger.rs"]
 mod ledger;
 #[path = "side_by_side/round.rs"]

@@ -18,7 +18,7 @@ use toml::{Table, Value};
 const DOC: &str = "docs/settings.md";
 
 /// Left out, the code behind them puts the documented value in their place.
-const DECIDED_LATER: [(&str, &str); 27] = [
+const DECIDED_LATER: [(&str, &str); 29] = [
     ("[[edge.site]]", "body_buffer"),
     ("[[edge.site]]", "body_file"),
     ("[[edge.site]]", "index"),
@@ -26,6 +26,8 @@ const DECIDED_LATER: [(&str, &str); 27] = [
     ("[[edge.site]]", "max_body"),
     ("[[edge.site]]", "expires"),
     ("[[edge.site]]", "intercept_errors"),
+    ("[[edge.site]]", "recursive_error_pages"),
+    ("[[edge.site]]", "gunzip"),
     ("[[edge.site]]", "limit_except"),
     ("[[edge.site]]", "autoindex"),
     ("[[edge.site]]", "default_type"),

@@ -1,4 +1,4 @@
-//! `gzip` and `brotli`: compression on the fly.
+//! `gzip` and `brotli`: compression on the fly. `gunzip`: its contrary.
 
 use nginx_conf::values;
 
@@ -7,6 +7,9 @@ use crate::settings::{Table, Value};
 use crate::translate::Translator;
 
 pub(crate) fn translate(translator: &mut Translator<'_>, scope: &Scope<'_>, location: &mut Table) {
+    if let Some(directive) = scope.one("gunzip").filter(|_| scope.is_on("gunzip")) {
+        location.from("gunzip", true, &translator.ledger.origin(directive));
+    }
     let codings: Vec<&str> = [("brotli", "br"), ("zstd", "zstd"), ("gzip", "gzip")]
         .into_iter()
         .filter(|(name, _)| scope.is_on(name))

@@ -8,16 +8,11 @@ use crate::translate::Translator;
 
 /// Variables of nginx's that Weir does not have, or the beginnings of their names.
 const MISSING: &[&str] = &[
-    "connection_time",
     "geoip2_",
     "geoip_",
-    "limit_conn_status",
-    "limit_req_status",
-    "proxy_host",
     "proxy_port",
     "proxy_protocol_tlv_",
     "ssl_ciphers",
-    "ssl_curve",
     "ssl_curves",
     "ssl_session_id",
     "tcpinfo_",

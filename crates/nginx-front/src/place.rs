@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Keys that a place takes from the one around it, whatever answers there.
-const INHERITED: [&str; 56] = [
+const INHERITED: [&str; 58] = [
     "absolute_redirect",
     "access",
     "access_log",
@@ -32,6 +32,7 @@ const INHERITED: [&str; 56] = [
     "expires",
     "fastcgi_index",
     "fastcgi_split_path_info",
+    "gunzip",
     "ignore_client_abort",
     "index",
     "intercept_errors",
@@ -55,6 +56,7 @@ const INHERITED: [&str; 56] = [
     "recode",
     "replace",
     "real_ip_recursive",
+    "recursive_error_pages",
     "reply_fields",
     "reply_rewrite",
     "request_buffering",
@@ -172,7 +174,7 @@ pub(crate) fn within(full: &mut Table, outer: &Table) -> Table {
 }
 
 /// What says that something of the place around does not hold here.
-fn takes_away() -> [(&'static str, Value); 22] {
+fn takes_away() -> [(&'static str, Value); 24] {
     let mut no_charset = Table::default();
     no_charset.set("charset", "", "");
     let mut no_texts = Table::default();
@@ -186,6 +188,7 @@ fn takes_away() -> [(&'static str, Value); 22] {
         ("compress", false.into()),
         ("early_hints", "".into()),
         ("expires", "off".into()),
+        ("gunzip", false.into()),
         ("ignore_client_abort", false.into()),
         ("intercept_errors", false.into()),
         ("limit_except", Value::List(Vec::new())),
@@ -195,6 +198,7 @@ fn takes_away() -> [(&'static str, Value); 22] {
         ("pool_request", Value::Inline(Table::default())),
         ("precompressed", false.into()),
         ("recode", Value::Inline(no_charset)),
+        ("recursive_error_pages", false.into()),
         ("replace", Value::Inline(no_texts)),
         ("reply_rewrite", Value::Inline(Table::default())),
         ("request_buffering", true.into()),

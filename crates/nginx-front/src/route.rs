@@ -12,6 +12,15 @@ const OF_NGINX: [&str; 1] = ["494"];
 pub(crate) fn translate(scope: &Scope<'_>, table: &mut Table, ledger: &mut Ledger<'_>) {
     if let Some(directive) = scope.here("try_files") {
         let mut files: Vec<String> = directive.texts().map(str::to_owned).collect();
+        let count = files.len();
+        let mut number = 0;
+        files.retain(|file| {
+            number += 1;
+            number == count || !file.starts_with('=')
+        });
+        if files.len() < count {
+            ledger.trap(directive, "`=` stands for a file of that name, which nobody has; write =404");
+        }
         if let Some(last) = files.last_mut().filter(|last| !last.starts_with(['/', '@', '=', '$'])) {
             let trap = format!("`{last}` leads to no location, and answers 404; write `/{last}`");
             ledger.trap(directive, trap);
@@ -81,5 +90,10 @@ fn error_pages(scope: &Scope<'_>, table: &mut Table, ledger: &mut Ledger<'_>) {
         families.into_iter().find(|name| scope.is_on(name)).and_then(|name| scope.one(name))
     {
         table.from("intercept_errors", true, &ledger.origin(directive));
+    }
+    if let Some(directive) =
+        scope.one("recursive_error_pages").filter(|_| scope.is_on("recursive_error_pages"))
+    {
+        table.from("recursive_error_pages", true, &ledger.origin(directive));
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
-use http_cache::{Policy, RequestParts, revalidate};
+use http::{HeaderMap, StatusCode};
+use http_cache::{Policy, SharedRequest, revalidate};
 use purge::{Purge, Target};
 
 use crate::application::OriginReply;
@@ -32,20 +32,19 @@ pub(crate) enum HeadVerdict {
 }
 
 impl StoredPage {
-    /// The page that this edge holds for a GET of the same target. `None`: there is none, or the visitor's
-    /// HEAD says nothing about it, because its answer is for this visitor.
+    /// The page that this edge holds for a GET of the same target; `sent` are the fields of the HEAD. `None`:
+    /// there is none, or the visitor's HEAD says nothing about it, because its answer is for this visitor.
     pub(crate) fn find(
         cache: &Cache,
         policy: &Arc<Policy>,
         ask: &Ask,
-        head: &RequestParts<'_>,
+        request: SharedRequest,
+        sent: &HeaderMap,
     ) -> Option<Self> {
-        let get = RequestParts { method: &Method::GET, ..*head };
-        let request = policy.request(&get).ok()?;
         let look = request.look;
         let hides = look.personal || look.authorization || look.trimmed || look.way;
         // Nor does it where a shared page would be asked for with other fields: in another coding, say.
-        if hides || request.outgoing.headers != *head.headers {
+        if hides || request.outgoing.headers != *sent {
             return None;
         }
         let stored = cache.l1.stored(request.key.as_bytes(), &request.outgoing.headers, Instant::now());

@@ -1,6 +1,6 @@
 //! What a TLS handshake agreed on, in nginx's words, for variables.
 
-use rustls::{CipherSuite, CommonState, HandshakeKind, ProtocolVersion};
+use rustls::{CipherSuite, CommonState, HandshakeKind, NamedGroup, ProtocolVersion};
 
 use crate::connection::client_check::{ClientCheck, ClientRefusal, ClientVerdict};
 
@@ -11,6 +11,8 @@ pub(crate) struct TlsSession {
     pub(crate) protocol: &'static str,
     /// `$ssl_cipher`, as OpenSSL calls it.
     pub(crate) cipher: &'static str,
+    /// `$ssl_curve`: the group of the key exchange, as OpenSSL calls it; empty: an earlier one was used.
+    pub(crate) curve: &'static str,
     /// The certificate that the client has shown; `None`: it has shown none.
     pub(crate) client: Option<Box<[u8]>>,
     /// What is wrong with that certificate, in OpenSSL's words.
@@ -31,6 +33,7 @@ impl TlsSession {
         Self {
             protocol: connection.protocol_version().map_or("", protocol),
             cipher: connection.negotiated_cipher_suite().map_or("", |suite| cipher(suite.suite())),
+            curve: connection.negotiated_key_exchange_group().map_or("", |group| curve(group.name())),
             client: chain.and_then(<[_]>::first).map(|own| Box::from(own.as_ref())),
             client_fault: fault,
             refusal,
@@ -44,6 +47,18 @@ fn protocol(version: ProtocolVersion) -> &'static str {
     match version {
         ProtocolVersion::TLSv1_2 => "TLSv1.2",
         ProtocolVersion::TLSv1_3 => "TLSv1.3",
+        _ => "",
+    }
+}
+
+/// The groups that rustls offers.
+fn curve(group: NamedGroup) -> &'static str {
+    match group {
+        NamedGroup::X25519 => "X25519",
+        NamedGroup::secp256r1 => "prime256v1",
+        NamedGroup::secp384r1 => "secp384r1",
+        NamedGroup::X25519MLKEM768 => "X25519MLKEM768",
+        NamedGroup::secp256r1MLKEM768 => "SecP256r1MLKEM768",
         _ => "",
     }
 }

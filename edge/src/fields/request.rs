@@ -89,6 +89,11 @@ impl RequestFields {
         (!rules.is_empty()).then(|| Arc::new(Self { rules, definitions, changes_key }))
     }
 
+    /// The values that go along with every request, shared pages' too.
+    pub(crate) fn common(&self) -> impl Iterator<Item = &Template> {
+        self.rules.iter().filter(|rule| !rule.is_of_the_visitor).filter_map(|rule| rule.value.as_ref())
+    }
+
     /// The cache key of a request may be another than the fields that the client sent would make it.
     pub(crate) fn changes_key(&self) -> bool {
         self.changes_key

@@ -15,7 +15,7 @@ use crate::limit::zone::Zone;
 use crate::reply::{Reply, error};
 use crate::request::Request;
 use crate::route::Location;
-use crate::variables::RouteFacts;
+use crate::variables::{LimitStatus, RouteFacts};
 
 /// Who asks, if it is decided whether they may.
 #[derive(Clone, Copy)]
@@ -36,6 +36,8 @@ pub(super) struct Admission {
     pub(super) credentials: Credentials,
     /// The page of `auth_request` still decides.
     pub(super) is_asked: bool,
+    /// What limits have done with it.
+    pub(super) limited: LimitStatus,
 }
 
 /// `Err`: the answer to a request that is refused.
@@ -45,9 +47,13 @@ pub(super) async fn admit(
     route: RouteFacts<'_>,
     check: AdmissionCheck<'_>,
 ) -> Result<Admission, Reply> {
+    let mut limited = request.limited;
     // An internal redirect is a part of a request that was counted.
     if !location.limits.is_empty() && !request.internal {
-        match count(location, request, route, check).await {
+        let (decision, status) = count(location, request, route, check).await;
+        limited = status;
+        check.visit.limited(status);
+        match decision {
             LimitDecision::Wait(wait) if !wait.is_zero() => tokio::time::sleep(wait).await,
             LimitDecision::Wait(_) => {}
             LimitDecision::Refused { status, zone, cause, log_level } => {
@@ -58,14 +64,14 @@ pub(super) async fn admit(
     }
     let has_check = location.auth_check.is_some();
     let Some(access) = &location.access else {
-        return Ok(Admission { credentials: Credentials::NotOurs, is_asked: has_check });
+        return Ok(Admission { credentials: Credentials::NotOurs, is_asked: has_check, limited });
     };
     let authorization = request.headers.get(AUTHORIZATION).or(request.credentials.as_ref());
     let by_password = match access.check(request.client.address, authorization, &request.facts(route)).await {
         Verdict::Allowed { by_password } => by_password,
         // The page may still allow it.
         Verdict::Forbidden | Verdict::Unauthorized(_) if access.any && has_check => {
-            return Ok(Admission { credentials: Credentials::NotOurs, is_asked: true });
+            return Ok(Admission { credentials: Credentials::NotOurs, is_asked: true, limited });
         }
         Verdict::Forbidden => return Err(error::forbidden()),
         Verdict::Unauthorized(challenge) => return Err(error::unauthorized(challenge)),
@@ -75,7 +81,7 @@ pub(super) async fn admit(
     let is_there = request.headers.contains_key(AUTHORIZATION);
     let credentials = if consumed && is_there { Credentials::Ours } else { Credentials::NotOurs };
     let is_enough = access.any && (by_password || access.names(request.client.address));
-    Ok(Admission { credentials, is_asked: has_check && !is_enough })
+    Ok(Admission { credentials, is_asked: has_check && !is_enough, limited })
 }
 
 async fn count(
@@ -83,13 +89,14 @@ async fn count(
     request: &Request,
     route: RouteFacts<'_>,
     AdmissionCheck { edge, visit }: AdmissionCheck<'_>,
-) -> LimitDecision {
+) -> (LimitDecision, LimitStatus) {
     let (limits, counter) = (&location.limits, &edge.shared_limits);
     let key = |zone: &Zone| zone.key.value(&request.facts(route)).into_owned();
     let (places, requests) = (limits.connection_keys(key), limits.request_keys(key));
-    match limits.enter(&places, counter).await {
+    let mut status = LimitStatus::default();
+    match limits.enter(&places, counter, &mut status.connections).await {
         Ok(places) => visit.hold(places),
-        Err(refused) => return refused,
+        Err(refused) => return (refused, status),
     }
-    limits.count(&requests, counter).await
+    (limits.count(&requests, counter, &mut status.requests).await, status)
 }

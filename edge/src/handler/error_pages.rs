@@ -27,7 +27,7 @@ const KEPT: [HeaderName; 2] = [WWW_AUTHENTICATE, RETRY_AFTER];
 
 /// A copy of the request for the page of an error or an absolute redirect, if the location may need one.
 pub(super) fn spare(location: &Location, request: &Request) -> Option<Box<Request>> {
-    let needed = !location.error_pages.is_empty() && !request.for_error || location.redirects.absolute;
+    let needed = location.has_pages(request.last_page) || location.redirects.absolute;
     needed.then(|| Box::new(request.without_body()))
 }
 
@@ -43,7 +43,8 @@ pub(super) fn or_instead(
         redirects::make_absolute(&origin, &mut reply.headers);
     }
     let replaced = reply.is_error || is_relayed(&reply) && location.intercept_errors;
-    let page = location.error_pages.of(reply.status).filter(|_| replaced && !request.for_error);
+    let page = location.error_pages.of(reply.status);
+    let page = page.filter(|_| replaced && location.has_pages(request.last_page));
     match page {
         Some(page) if reply.elsewhere.is_none() => instead(page, location, site, request, reply),
         _ => AtLocation::Reply(reply),
@@ -148,6 +149,8 @@ fn instead(
     request.upgrade = None;
     request.internal = true;
     request.for_error = true;
+    // As in nginx, the place of the error decides whether the page's errors have pages.
+    request.last_page = !location.recursive_errors;
     request.error_status = status;
     request.named_by_application = false;
     let kept = KEPT.iter().filter_map(|name| Some((name.clone(), reply.headers.get(name)?.clone())));

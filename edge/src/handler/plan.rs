@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderName, Method, StatusCode};
-use http_cache::{Key, Policy, Reason, RequestSummary, SharedRequest, key, vary};
+use http_cache::{Key, Policy, Reason, RequestParts, RequestSummary, SharedRequest, key, vary};
 
 use crate::cache::l1::{L1, L1Lookup, PassMark};
 use crate::cache::page::Page;
-use crate::request::Request;
+use crate::request::cache_terms::extended;
+use crate::request::{Entry, Request};
 use crate::route::{Location, RouteMatch, Site};
 
 /// What becomes of a request. `S` is what a page to be shared is asked for with.
@@ -308,6 +309,31 @@ fn rewritten(asked: SharedRequest, target: SharedRequest) -> Result<SharedReques
     Ok(shared)
 }
 
+/// The request as the cache takes it, were it by this method.
+pub(super) fn shared_by(
+    request: &Request,
+    policy: &Policy,
+    method: &Method,
+) -> Result<SharedRequest, Reason> {
+    if request.for_one {
+        return Err(Reason::AuthRequest);
+    }
+    let shared = policy.request(&RequestParts { method, ..request.parts() })?;
+    let shared = match request.rewritten_parts() {
+        None => shared,
+        Some(parts) => rewritten(shared, policy.request(&RequestParts { method, ..parts })?)?,
+    };
+    // Who is led to a location by its name may get another page than those who come by the path.
+    let shared = match &request.entry {
+        Entry::Named(name) => extended(shared, &[b"\0\x07", name.as_bytes()])?,
+        Entry::Site | Entry::Location => shared,
+    };
+    match &request.cache_terms {
+        None => Ok(shared),
+        Some(terms) => terms.on(shared),
+    }
+}
+
 impl RequestView for &Request {
     type SharedForm = Box<SharedRequest>;
 
@@ -328,18 +354,7 @@ impl RequestView for &Request {
     }
 
     fn share(&mut self, policy: &Policy) -> Result<Self::SharedForm, Reason> {
-        if self.for_one {
-            return Err(Reason::AuthRequest);
-        }
-        let shared = policy.request(&self.parts())?;
-        let shared = match self.rewritten_parts() {
-            None => shared,
-            Some(parts) => rewritten(shared, policy.request(&parts)?)?,
-        };
-        Ok(Box::new(match &self.cache_terms {
-            None => shared,
-            Some(terms) => terms.on(shared)?,
-        }))
+        shared_by(self, policy, &self.method).map(Box::new)
     }
 
     fn stored(&self, policy: &Policy, shared: &mut Self::SharedForm, in_l1: L1View<'_>) -> CachePlan {

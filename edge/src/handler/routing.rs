@@ -12,6 +12,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use crate::Edge;
 use crate::access::secure_link::LinkVerdict;
+use crate::coding::{Coding, Codings};
 use crate::files::{self, FileSettings, PathKind};
 use crate::handler::admit::{self, AdmissionCheck, Credentials};
 use crate::handler::auth_check::AuthRefusal;
@@ -71,8 +72,7 @@ pub(super) async fn place<'a>(
         edge.log.own.say_here(&request, location);
     }
     let here = RouteMatch::Location(site, location);
-    let most = if location.changes.need_whole_bodies() { Some(0) } else { location.max_ranges };
-    if most.is_some_and(|most| most < ranges(&request.headers)) {
+    if most_ranges(location, &request).is_some_and(|most| most < ranges(&request.headers)) {
         request.headers.remove(RANGE);
     }
     // As in nginx, an earlier location's word stays.
@@ -194,6 +194,14 @@ fn is_misnamed(site: &Site, request: &Request) -> bool {
     is_misnamed
 }
 
+/// The most ranges of a request that count; `None`: those that files and pages bear.
+fn most_ranges(location: &Location, request: &Request) -> Option<usize> {
+    let is_gunzipped =
+        || location.changes.gunzip && !Codings::accepted_by(&request.headers).contains(Coding::Gzip);
+    let is_whole = location.changes.need_whole_bodies() || is_gunzipped();
+    if is_whole { Some(0) } else { location.max_ranges }
+}
+
 /// How many ranges the request asks for.
 fn ranges(headers: &HeaderMap) -> usize {
     let lines = headers.get_all(RANGE).iter();
@@ -232,6 +240,7 @@ async fn admitted(
                 return Err(error_pages::or_instead(location, site, request, refused));
             }
         };
+    request.limited = admitted.limited;
     if let Credentials::Ours = admitted.credentials {
         request.credentials = request.headers.remove(AUTHORIZATION);
     }

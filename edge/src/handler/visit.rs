@@ -16,7 +16,7 @@ use crate::log::spans;
 use crate::metrics::GaugeGuard;
 use crate::request::Request;
 use crate::request::snapshot::RequestSnapshot;
-use crate::variables::DocumentRoot;
+use crate::variables::{DocumentRoot, LimitStatus};
 
 pub(crate) struct Visit {
     pub(crate) span: Span,
@@ -61,6 +61,13 @@ impl Visit {
     pub(crate) fn reached(&self, request: &Request, uri: &[u8], root: &Arc<DocumentRoot>) {
         if let Some(kept) = &self.kept {
             kept.reached(request, uri, root);
+        }
+    }
+
+    /// Limits have counted the request.
+    pub(super) fn limited(&self, status: LimitStatus) {
+        if let Some(kept) = &self.kept {
+            kept.limited(status);
         }
     }
 

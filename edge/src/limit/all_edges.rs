@@ -202,7 +202,8 @@ mod tests {
         for n in 0..requests {
             let limits = edges[n % edges.len()];
             let keys = limits.request_keys(|_| b"client".to_vec());
-            allowed += usize::from(matches!(limits.count(&keys, counter).await, LimitDecision::Wait(_)));
+            allowed +=
+                usize::from(matches!(limits.count(&keys, counter, &mut "").await, LimitDecision::Wait(_)));
         }
         allowed
     }

@@ -10,7 +10,7 @@ use crate::metrics::CacheResult;
 use crate::request::client::protocol;
 use crate::request::{Via, path};
 use crate::route::Location;
-use crate::variables::{Facts, FieldSource, ReplyFacts, RequestFacts, RouteFacts, Values};
+use crate::variables::{Facts, FieldSource, LimitStatus, ReplyFacts, RequestFacts, RouteFacts, Values};
 
 /// What the log needs to know about a request that memory answers.
 pub(crate) struct HitRecord<'a> {
@@ -51,6 +51,7 @@ pub(super) fn of_hit(
         status: sent.status.as_u16(),
         headers: &headers,
         cache: (hit.result == CacheResult::Hit).then_some("HIT"),
+        pool: hit.location.pool.as_deref(),
         upstream: None,
         took: hit.started.elapsed(),
         head_bytes: sent.head,
@@ -73,6 +74,8 @@ pub(super) fn of_hit(
         upgrade: "",
         connection: via.connection,
         connection_requests: via.requests,
+        connected: via.since,
+        limited: LimitStatus::default(),
         received: by.head_bytes as u64,
         tls: by.tls,
         server: None,

@@ -1,15 +1,37 @@
 //! Changes the body of a reply as its location says: `replace`, and the charset of `recode`.
 
-use http::header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use http::header::{
+    ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::coding::rule::has_directive;
+use crate::coding::{Coding, Codings, head};
 use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
 use crate::reply::body::changed::{BodyChange, ChangedBody, Replacer};
 use crate::route::recode::{RecodeRule, RecodeVerdict};
 use crate::route::replace::ReplaceRule;
 use crate::variables::Facts;
+
+/// Decompresses the reply, if the client does not accept gzip.
+pub(crate) fn gunzip(mut reply: Reply, facts: &Facts<'_>) -> Reply {
+    let mut coding = reply.headers.get_all(CONTENT_ENCODING).iter();
+    let is_gzip = |name: &HeaderValue| {
+        name.as_bytes().eq_ignore_ascii_case(b"gzip") || name.as_bytes().eq_ignore_ascii_case(b"x-gzip")
+    };
+    if !coding.next().is_some_and(is_gzip) || coding.next().is_some() || is_final(&reply) {
+        return reply;
+    }
+    head::varies(&mut reply.headers);
+    let accepted = facts.request.fields.joined(&ACCEPT_ENCODING).unwrap_or_default();
+    if Codings::of_lines([&*accepted].into_iter()).contains(Coding::Gzip) || !has_body(&reply) {
+        return reply;
+    }
+    reply.headers.remove(CONTENT_ENCODING);
+    head::weaken(&mut reply.headers);
+    change(reply, BodyChange::Gunzip(Box::default()))
+}
 
 /// Replaces texts in the reply.
 pub(crate) fn replace(rule: &ReplaceRule, mut reply: Reply, facts: &Facts<'_>) -> Reply {

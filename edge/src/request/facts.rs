@@ -22,6 +22,8 @@ impl Request {
             upgrade: self.upgrade.map_or("", Upgrade::name),
             connection: self.arrival.connection,
             connection_requests: self.arrival.requests,
+            connected: self.arrival.since,
+            limited: self.limited,
             received: self.arrival.head as u64,
             tls: self.arrival.tls.as_deref(),
             server: self.arrival.server,

@@ -1,7 +1,7 @@
 //! What variables still need of a request when its reply is there: the handler has given the request away.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, Method};
 use parking_lot::Mutex;
@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::request::client::{Client, protocol};
 use crate::request::path::{self, split};
 use crate::request::{Arrival, Request, Upgrade};
-use crate::variables::{DocumentRoot, Facts, FieldSource, RequestFacts, RouteFacts, Values};
+use crate::variables::{DocumentRoot, Facts, FieldSource, LimitStatus, RequestFacts, RouteFacts, Values};
 
 pub(crate) struct RequestSnapshot {
     method: Method,
@@ -25,6 +25,8 @@ pub(crate) struct RequestSnapshot {
     upgrade: &'static str,
     arrival: Arrival,
     body: Option<Arc<AtomicU64>>,
+    /// What limits have done with it.
+    limited: OnceLock<LimitStatus>,
     place: Mutex<ReachedPlace>,
 }
 
@@ -67,6 +69,7 @@ impl RequestSnapshot {
             upgrade: request.upgrade.map_or("", Upgrade::name),
             arrival: request.arrival.clone(),
             body: request.body.counter(),
+            limited: OnceLock::new(),
             place: Mutex::new(place),
         }
     }
@@ -81,6 +84,11 @@ impl RequestSnapshot {
             upstream: request.upstream.clone(),
             client: Some(request.client),
         };
+    }
+
+    /// Limits have counted the request.
+    pub(crate) fn limited(&self, status: LimitStatus) {
+        let _ = self.limited.set(status);
     }
 
     /// Hands out the facts, without those of the reply.
@@ -103,6 +111,8 @@ impl RequestSnapshot {
             upgrade: self.upgrade,
             connection: self.arrival.connection,
             connection_requests: self.arrival.requests,
+            connected: self.arrival.since,
+            limited: self.limited.get().copied().unwrap_or_default(),
             received: self.arrival.head as u64 + self.body.as_ref().map_or(0, |read| read.load(Relaxed)),
             tls: self.arrival.tls.as_deref(),
             server: self.arrival.server,

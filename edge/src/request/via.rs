@@ -1,6 +1,7 @@
 //! The connection that a request came by.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use http::Version;
 use http1::head::{Head, Scheme};
@@ -22,6 +23,8 @@ pub(crate) struct Via {
     pub(crate) connection: u32,
     /// How many requests came by it, with this one.
     pub(crate) requests: u32,
+    /// When it was accepted.
+    pub(crate) since: Instant,
     /// Why it gets no answer but one.
     pub(crate) refused: Option<ClientRefusal>,
 }
@@ -30,7 +33,8 @@ impl Via {
     /// A connection that was just accepted, by this listener. It is told apart by its number.
     pub(crate) fn accepted((peer, port): (SocketAddr, u16), listener: u16, connection: u32) -> Self {
         let (scheme, http2, requests, refused) = (Scheme::Http, false, 0, None);
-        Self { peer, port, listener, scheme, http2, connection, requests, refused }
+        let since = Instant::now();
+        Self { peer, port, listener, scheme, http2, connection, requests, since, refused }
     }
 
     pub(crate) fn version(&self, head: &Head<'_>) -> Version {

@@ -146,7 +146,7 @@ impl<'a> SiteBuilder<'a> {
             }
         };
         let otherwise = self.otherwise(path, &outer);
-        self.check_names(path, &otherwise);
+        self.check_names(path, &rules, &otherwise);
         let unknown = self.unknown(path, &outer);
         Some(Site {
             name: self.name.clone(),
@@ -193,6 +193,7 @@ impl<'a> SiteBuilder<'a> {
 
     fn location(&mut self, path: &str, config: &LocationConfig, inner: &OuterPlace<'_>) -> Location {
         self.check_answer(path, config, inner);
+        self.check_place(path, inner);
         let pattern = Pattern::parse(&config.pattern).ok();
         let rules = Rules::new(path, &PlaceRules::of(config), &self.variables.names, self.mistakes);
         let files_at = match (&config.alias, &pattern, &inner.alias, &inner.place.root) {
@@ -236,6 +237,7 @@ impl<'a> SiteBuilder<'a> {
 
     /// What answers paths that no location matches.
     fn otherwise(&mut self, path: &str, outer: &OuterPlace<'_>) -> Location {
+        self.check_place(path, outer);
         let files_at = outer.place.root.clone().map(FilesAt::Root);
         self.place(path, outer, files_at)
     }
@@ -250,7 +252,7 @@ impl<'a> SiteBuilder<'a> {
     fn place(&mut self, path: &str, inner: &OuterPlace<'_>, files_at: Option<FilesAt>) -> Location {
         let place = &inner.place;
         let types = self.types(path, inner).with_charset(inner.place.charset.clone().unwrap_or_default());
-        let document_root = self.document_root(path, inner, files_at.as_ref()).into();
+        let document_root = self.document_root(path, inner, files_at.as_ref());
         let try_files = self.try_files(path, inner);
         // A pool needs the place of the files too if there is `try_files`.
         let wanted = place.pool.is_none() || try_files.is_some();
@@ -285,7 +287,7 @@ impl<'a> SiteBuilder<'a> {
             definitions: self.variables.definitions.clone(),
             stub_status: false,
             internal: inner.internal,
-            cache_conditions: self.cache_conditions(path, inner).filter(|_| cache.is_some()),
+            cache_conditions: self.cache_conditions(path, inner, request_fields.as_deref(), &document_root),
             cache,
             max_body: place.max_body.map_or(1 << 20, |size| size.0),
             body_buffer: place.body_buffer.map_or(0, |size| size.0),
@@ -311,10 +313,11 @@ impl<'a> SiteBuilder<'a> {
             try_files,
             index: self.index(path, inner),
             varying,
-            document_root,
+            document_root: document_root.into(),
             types,
             error_pages: self.error_pages(path, inner),
             intercept_errors: place.intercept_errors.unwrap_or(false),
+            recursive_errors: place.recursive_error_pages.unwrap_or(false),
             redirects: redirects(place),
             metrics: self.metrics.location(&self.name, "-"),
         }

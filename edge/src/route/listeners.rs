@@ -72,8 +72,15 @@ pub(super) fn names(
 /// What tells the pages of a site from those of another one with the same host, on other listeners. The same
 /// on all edges with the same settings.
 pub(super) fn mark(site: &SiteConfig) -> Box<[u8]> {
-    let names: Vec<_> = site.listen.iter().map(ListenerName::as_str).collect();
-    names.join(",").into_bytes().into()
+    let joined =
+        |names: &[ListenerName]| names.iter().map(ListenerName::as_str).collect::<Vec<_>>().join(",");
+    let mut mark = joined(&site.listen);
+    // Hosts that no site names may be another site's at other listeners.
+    if let DefaultServer::At(names) = &site.default_server {
+        mark.push_str(" default ");
+        mark.push_str(&joined(names));
+    }
+    mark.into_bytes().into()
 }
 
 /// On which listeners one site answers, and on which by default.

@@ -17,7 +17,7 @@ impl Location {
             // They are for bodies of requests.
             max_body: _, body_buffer: _, body_file: _,
             // They are for refusals, and for pages of errors.
-            auth_delay: _, intercept_errors: _,
+            auth_delay: _, intercept_errors: _, recursive_errors: _,
             expires, pool, pool_choice, pool_path, reply_rewrite, changes, pool_request, told, early_hints,
             real_ip, stub_status, internal, cache, cache_conditions, reply_fields, request_fields, logs,
             error_logs, sets, compress, access, secure_link, auth_check, limits, max_ranges, limit_rate, rates,

@@ -93,7 +93,7 @@ pub(crate) fn zones(
     let build = |(name, zone): (&String, &ZoneConfig)| {
         let path = format!("edge.limit_zones.{name}");
         zone.key.check(&format!("{path}.key"), names, mistakes);
-        if zone.key.needs(names).has(Needs::REPLY) {
+        if zone.key.needs(names).has(Needs::REPLY.and(Needs::EARLIER)) {
             mistakes.push(format!("{path}.key"), "depends on the reply, and requests are counted before it");
         }
         if !(1..=MOST_KEYS).contains(&zone.keys) {

@@ -240,6 +240,10 @@ places! {
     error_page: BTreeMap<String, Template>,
     /// `error_page` also replaces the application's own replies.
     intercept_errors: bool,
+    /// Pages of errors that fail have pages of errors too.
+    recursive_error_pages: bool,
+    /// What the application has compressed with gzip is decompressed for clients that do not accept that.
+    gunzip: bool,
     /// Redirects name scheme and host.
     absolute_redirect: bool,
     /// They name the site's first name, not the host that was asked for.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::prelude::Engine;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName, SET_COOKIE};
@@ -64,6 +64,10 @@ pub(crate) struct RequestFacts<'a> {
     /// The number of its connection, and its own number there.
     pub(crate) connection: u32,
     pub(crate) connection_requests: u32,
+    /// When it was accepted.
+    pub(crate) connected: Instant,
+    /// What limits have done with it.
+    pub(crate) limited: LimitStatus,
     /// Bytes of head and body that were read until now.
     pub(crate) received: u64,
     /// `None`: it did not come over TLS.
@@ -81,6 +85,13 @@ pub(crate) struct RequestFacts<'a> {
     /// Is set if a regular expression that a variable needs cannot be searched to its end; `None`: nothing
     /// depends on it any more.
     pub(crate) endless: Option<&'a AtomicBool>,
+}
+
+/// What `limit_req` and `limit_conn` have done with a request, in nginx's words; empty: it was not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LimitStatus {
+    pub(crate) requests: &'static str,
+    pub(crate) connections: &'static str,
 }
 
 /// The variables that the settings define. Their values depend on other facts.
@@ -109,6 +120,8 @@ pub(crate) struct ReplyFacts<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The cache's part in nginx's words; `None`: the location has no cache.
     pub(crate) cache: Option<&'static str>,
+    /// The pool that answers here; `None`: there is none.
+    pub(crate) pool: Option<&'a str>,
     /// The application's part; `None`: it was not asked.
     pub(crate) upstream: Option<UpstreamFacts<'a>>,
     pub(crate) took: Duration,
@@ -159,7 +172,7 @@ impl<'a> FieldSource<'a> {
     }
 
     /// Several lines of one field are joined, as in nginx since 1.23.
-    fn joined(self, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
+    pub(crate) fn joined(self, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
         let mut joined: Option<Cow<'a, [u8]>> = None;
         let between: &[u8] = if *name == COOKIE { b"; " } else { b", " };
         self.each(name, |value| match &mut joined {
@@ -305,6 +318,7 @@ impl<'a> Facts<'a> {
                 let earlier = "0, ".repeat(reply.upstream?.earlier.len());
                 number(format!("{earlier}{}", reply.uncoded.unwrap_or(reply.body_bytes)))
             }
+            KnownVariable::ProxyHost => return reply.pool.map(text),
             KnownVariable::GzipRatio => return ratio(reply.uncoded?, reply.body_bytes),
             _ => return of_upstream(&reply.upstream?, variable),
         })
@@ -330,15 +344,10 @@ impl<'a> Facts<'a> {
 
     /// The host without port; the site's first name if the request names none.
     fn host(&self) -> &'a str {
-        let authority = self.request.authority;
-        if authority.is_empty() {
+        if self.request.authority.is_empty() {
             return self.route.server_name;
         }
-        let port = match authority.rfind(']') {
-            Some(end) => authority.get(end..).and_then(|rest| rest.find(':')).map(|colon| end + colon),
-            None => authority.rfind(':'),
-        };
-        let host = port.and_then(|port| authority.get(..port)).unwrap_or(authority);
+        let (host, _) = host_and_port(self.request.authority);
         host.strip_suffix('.').unwrap_or(host)
     }
 
@@ -363,6 +372,16 @@ impl<'a> Facts<'a> {
             _ => Cow::Owned(client.into_bytes()),
         }
     }
+}
+
+/// What stands before the colon of a port, and what behind it; empty: there is none.
+fn host_and_port(authority: &str) -> (&str, &str) {
+    let colon = match authority.rfind(']') {
+        Some(end) => authority.get(end..).and_then(|rest| rest.find(':')).map(|colon| end + colon),
+        None => authority.rfind(':'),
+    };
+    let split = colon.and_then(|colon| Some((authority.get(..colon)?, authority.get(colon + 1..)?)));
+    split.unwrap_or((authority, ""))
 }
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

@@ -44,6 +44,9 @@ impl Needs {
     pub(crate) const QUERY: Self = Self(8);
     /// Something that is not at hand where memory answers: fields of the reply, captures, `set`, the root.
     pub(crate) const WHOLE: Self = Self(16);
+    /// The application's reply that has sent the request here; most requests have none.
+    pub(crate) const EARLIER: Self = Self(32);
+    const WHOLE_EARLIER: Self = Self::EARLIER.and(Self::WHOLE);
     const WHOLE_VISITOR: Self = Self::VISITOR.and(Self::WHOLE);
     const WHOLE_URL: Self = Self::URL.and(Self::WHOLE);
     const WHOLE_REPLY: Self = Self::REPLY.and(Self::WHOLE);
@@ -100,6 +103,8 @@ known_variables! {
     "request" => Request VISITOR,
     "server_protocol" => ServerProtocol VISITOR,
     "server_port" => ServerPort VISITOR,
+    "request_port" => RequestPort VISITOR,
+    "is_request_port" => IsRequestPort VISITOR,
     "server_addr" => ServerAddr WHOLE_VISITOR,
     "proxy_protocol_addr" => ProxyProtocolAddr WHOLE_VISITOR,
     "proxy_protocol_port" => ProxyProtocolPort WHOLE_VISITOR,
@@ -125,9 +130,13 @@ known_variables! {
     "http3" => Http3 NOTHING,
     "connection" => Connection VISITOR,
     "connection_requests" => ConnectionRequests VISITOR,
+    "connection_time" => ConnectionTime VISITOR,
+    "limit_req_status" => LimitReqStatus WHOLE_VISITOR,
+    "limit_conn_status" => LimitConnStatus WHOLE_VISITOR,
     "request_length" => RequestLength VISITOR,
     "ssl_protocol" => SslProtocol VISITOR,
     "ssl_cipher" => SslCipher VISITOR,
+    "ssl_curve" => SslCurve VISITOR,
     "ssl_server_name" => SslServerName VISITOR,
     "ssl_early_data" => SslEarlyData NOTHING,
     "ssl_session_reused" => SslSessionReused VISITOR,
@@ -148,6 +157,7 @@ known_variables! {
     "body_bytes_sent" => BodyBytesSent REPLY,
     "request_time" => RequestTime REPLY,
     "request_completion" => RequestCompletion REPLY,
+    "proxy_host" => ProxyHost REPLY,
     "upstream_addr" => UpstreamAddr REPLY,
     "upstream_status" => UpstreamStatus REPLY,
     "upstream_response_time" => UpstreamResponseTime REPLY,
@@ -190,6 +200,12 @@ impl Variable {
             None
         };
         made.unwrap_or_else(|| Self::Own(name.into()))
+    }
+
+    /// Its value follows from the path and the place's `root` or `alias`.
+    pub(crate) fn is_of_files(&self) -> bool {
+        use KnownVariable::{DocumentRoot, FastcgiPathInfo, FastcgiScriptName, RequestFilename};
+        matches!(self, Self::Known(DocumentRoot | RequestFilename | FastcgiScriptName | FastcgiPathInfo))
     }
 }
 
@@ -257,9 +273,8 @@ impl VariableNames {
             // What an expression was matched with may be a cookie.
             Variable::Cookie(_) | Variable::RequestField(_) => Needs::VISITOR,
             Variable::Capture(_) => Needs::VISITOR.and(Needs::WHOLE),
-            Variable::ReplyField(_) | Variable::UpstreamField(_) | Variable::UpstreamCookie(_) => {
-                Needs::WHOLE_REPLY
-            }
+            Variable::ReplyField(_) | Variable::UpstreamCookie(_) => Needs::WHOLE_REPLY,
+            Variable::UpstreamField(_) => Needs::WHOLE_EARLIER,
             Variable::Own(name) => self.0.get(name).copied().unwrap_or(Needs::NOTHING),
         }
     }

@@ -95,6 +95,16 @@ impl Template {
         self.variables().fold(Needs::NOTHING, |needs, variable| needs.and(names.needs(variable)))
     }
 
+    /// What the value depends on besides the names of the place's files.
+    pub(crate) fn needs_beyond_files(&self, names: &VariableNames) -> Needs {
+        let others = self.variables().filter(|variable| !variable.is_of_files());
+        others.fold(Needs::NOTHING, |needs, variable| needs.and(names.needs(variable)))
+    }
+
+    pub(crate) fn names_files(&self) -> bool {
+        self.variables().any(Variable::is_of_files)
+    }
+
     pub(crate) fn variables(&self) -> impl Iterator<Item = &Variable> {
         self.parts.iter().filter_map(|part| match part {
             TemplatePart::Variable(variable) => Some(variable),

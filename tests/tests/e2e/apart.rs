@@ -3,6 +3,8 @@
 
 #[path = "apart/common_fields.rs"]
 mod common_fields;
+#[path = "apart/placed.rs"]
+mod placed;
 #[path = "apart/spelt.rs"]
 mod spelt;
 

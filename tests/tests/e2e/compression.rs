@@ -34,6 +34,13 @@ match = "/small/"
 pool = "app"
 compress = { min_length = 0, types = ["*"] }
 [[edge.site.location]]
+match = "/gunzip/"
+pool = "app"
+compress = false
+gunzip = true
+[edge.site.location.cache]
+ttl = "60s"
+[[edge.site.location]]
 match = "/files/"
 alias = "$DIR/"
 "#;
@@ -390,4 +397,32 @@ fn nginx_compresses_the_same_replies(stack: &Stack) {
         }
     }
     assert_eq!(compared, 90);
+}
+
+both_topologies!(what_is_compressed_for_everybody_is_decompressed_for_some, SETTINGS);
+fn what_is_compressed_for_everybody_is_decompressed_for_some(stack: &Stack) {
+    let target = "/gunzip/count/a?gzip=1&size=300000&etag=x";
+    for round in 0..2 {
+        let coded = ask(stack, target, "gzip").expect(200);
+        assert_eq!((coded.field("content-encoding"), coded.field("etag")), (Some("gzip"), Some("\"x\"")));
+        let varies = |reply: &Response| reply.field("vary").map(str::to_ascii_lowercase);
+        assert_eq!(varies(&coded).as_deref(), Some("accept-encoding"));
+        let whole = ask(stack, target, "identity").expect(200);
+        assert!(round == 0 || whole.cache_status().contains("hit"), "{}", whole.cache_status());
+        assert_eq!((whole.field("content-encoding"), whole.field("etag")), (None, Some("W/\"x\"")));
+        assert_eq!((varies(&whole).as_deref(), whole.body.len()), (Some("accept-encoding"), 300_000));
+        assert!(whole.text().starts_with("2\n....") || whole.text().starts_with("1\n...."));
+    }
+    // A part of what it would get is no part of what is stored.
+    let part = stack.get_with(target, &[("range", "bytes=0-9")]).expect(200);
+    assert_eq!(part.body.len(), 300_000);
+    let head = stack.ask("HEAD", target, &[("accept-encoding", "br")], b"").expect(200);
+    assert_eq!((head.field("content-encoding"), head.field("content-length")), (None, None));
+    let mut client = Http2::connect(stack.http());
+    let request = Request::get(format!("http://localhost{target}")).body(()).unwrap();
+    assert_eq!(client.ask(request, b"").unwrap().expect(200).body.len(), 300_000);
+    // What breaks off does not end as if it were whole.
+    let mut client = stack.connect();
+    client.send("GET /gunzip/count/b?gzip=cut&size=300000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert!(client.try_response("GET").is_none_or(|cut| !cut.whole));
 }

@@ -2,12 +2,14 @@
 
 use std::io::Read;
 use std::net::SocketAddr;
+use std::thread;
 
 use http::{Request, Uri};
 use side_by_side::Reply;
 use weir_tests::{Client, Http2, Response};
 
 use crate::draw::DrawnRequest;
+use crate::identities::Identities;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -16,34 +18,74 @@ pub(crate) enum Protocol {
 }
 
 /// One listener of one program.
-pub(crate) struct Asker {
+pub(crate) struct Asker<'a> {
     address: SocketAddr,
     protocol: Protocol,
+    /// Its listener for HTTP/1, for what is in progress meanwhile.
+    plain: SocketAddr,
+    /// What clients show, if it is a listener with TLS.
+    identities: Option<&'a Identities>,
     http1: Option<Client>,
     http2: Option<Http2>,
 }
 
-impl Asker {
-    pub(crate) fn new(address: SocketAddr, protocol: Protocol) -> Self {
-        Self { address, protocol, http1: None, http2: None }
+impl<'a> Asker<'a> {
+    pub(crate) fn new(address: SocketAddr, protocol: Protocol, plain: SocketAddr) -> Self {
+        Self { address, protocol, plain, identities: None, http1: None, http2: None }
+    }
+
+    pub(crate) fn over_tls(self, identities: Option<&'a Identities>) -> Self {
+        Self { identities, ..self }
     }
 
     /// The answer; `None`: the connection ended, or the stream was reset.
     pub(crate) fn ask(&mut self, drawn: &DrawnRequest) -> Option<Reply> {
+        let _held = self.hold(drawn);
         let response = match self.protocol {
+            protocol if self.identities.is_some() => self.shown(drawn, protocol),
             Protocol::Http1 => self.over_http1(drawn),
             Protocol::Http2 => self.over_http2(drawn),
         };
         response.map(reply)
     }
 
-    fn over_http1(&mut self, drawn: &DrawnRequest) -> Option<Response> {
-        let probe = &drawn.probe;
-        let mut bytes = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", probe.method, probe.target, probe.host);
-        for (name, value) in &probe.fields {
-            bytes.push_str(&format!("{name}: {value}\r\n"));
+    /// Begins requests that go on until they are dropped.
+    fn hold(&self, drawn: &DrawnRequest) -> Vec<Client> {
+        let fields: String =
+            drawn.probe.fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let begun = drawn.held.iter().map(|target| {
+            let mut client = Client::connect(self.plain);
+            let host = &drawn.probe.host;
+            client.send(format!(
+                "POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\n{fields}\r\nbegun"
+            ));
+            client
+        });
+        let begun: Vec<Client> = begun.collect();
+        if !begun.is_empty() {
+            thread::sleep(drawn.patience);
         }
-        let bytes = [bytes.as_bytes(), b"\r\n", &drawn.body].concat();
+        begun
+    }
+
+    /// Asks over a connection of its own, on which the client shows a certificate.
+    fn shown(&self, drawn: &DrawnRequest, protocol: Protocol) -> Option<Response> {
+        let config = self.identities?.client(&drawn.certificate, protocol);
+        let name = drawn.probe.host.split(':').next()?;
+        match protocol {
+            Protocol::Http1 => {
+                let mut client = Client::over_tls(self.address, name, &config).ok()?;
+                client.try_send(bytes(drawn)).ok()?;
+                client.try_response(&drawn.probe.method)
+            }
+            Protocol::Http2 => {
+                Http2::over_tls(self.address, name, config).ask(to_http2(drawn)?, &drawn.body).ok()
+            }
+        }
+    }
+
+    fn over_http1(&mut self, drawn: &DrawnRequest) -> Option<Response> {
+        let (probe, bytes) = (&drawn.probe, bytes(drawn));
         if let Some(preamble) = &drawn.preamble {
             let mut client = Client::connect(self.address);
             client.try_send([preamble.as_bytes(), &bytes].concat()).ok()?;
@@ -82,10 +124,22 @@ impl Asker {
     }
 }
 
+/// The request over HTTP/1.
+fn bytes(drawn: &DrawnRequest) -> Vec<u8> {
+    let probe = &drawn.probe;
+    let mut head = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", probe.method, probe.target, probe.host);
+    for (name, value) in &probe.fields {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    [head.as_bytes(), b"\r\n", &drawn.body].concat()
+}
+
 /// The request over HTTP/2, if the client can say it.
 pub(crate) fn to_http2(drawn: &DrawnRequest) -> Option<Request<()>> {
     let probe = &drawn.probe;
-    let uri = Uri::builder().scheme("http").authority(probe.host.as_str());
+    // The scheme of the connection: certificates are shown over TLS alone.
+    let scheme = if drawn.probe.secure { "https" } else { "http" };
+    let uri = Uri::builder().scheme(scheme).authority(probe.host.as_str());
     let uri = uri.path_and_query(probe.target.as_str()).build().ok()?;
     if drawn.preamble.is_some() || uri.path_and_query()?.as_str() != probe.target {
         return None;

@@ -1,5 +1,7 @@
 //! Draws requests from a feature's words: wild in path, query and fields, and the same for the same seed.
 
+use std::time::Duration;
+
 use side_by_side::Probe;
 
 use crate::feature::Words;
@@ -33,6 +35,10 @@ const PARTS: &[&str] = &[
     "empty=&last",
 ];
 const LONG: usize = 1_500;
+/// How long a program may take until it has counted the requests that are in progress.
+const SEEN: Duration = Duration::from_millis(40);
+/// Requests in progress while another is asked.
+const MOST_HELD: usize = 4;
 
 /// Numbers that are the same for the same seed (splitmix64).
 pub(crate) struct Dice(u64);
@@ -68,11 +74,29 @@ impl Dice {
 }
 
 /// A request with its body.
+#[derive(Clone)]
 pub(crate) struct DrawnRequest {
     pub(crate) probe: Probe,
     pub(crate) body: Vec<u8>,
     /// What stands before it on its connection.
     pub(crate) preamble: Option<String>,
+    /// What is in progress meanwhile.
+    pub(crate) held: Vec<String>,
+    /// How long that is waited for.
+    pub(crate) patience: Duration,
+    /// What the client shows.
+    pub(crate) certificate: String,
+}
+
+impl DrawnRequest {
+    /// Puts its number where it wants one.
+    pub(crate) fn numbered(&self, number: &str) -> Self {
+        let mut request = self.clone();
+        let texts = request.held.iter_mut().chain([&mut request.probe.target]);
+        let texts = texts.chain(request.probe.fields.iter_mut().map(|(_, value)| value));
+        texts.for_each(|text| *text = text.replace("<number>", number));
+        request
+    }
 }
 
 /// The next request, of this number.
@@ -98,7 +122,13 @@ pub(crate) fn request(words: &Words, dice: &mut Dice, number: usize) -> DrawnReq
         fields,
     };
     let preamble = (!words.preambles.is_empty()).then(|| dice.pick(&words.preambles).to_owned());
-    DrawnRequest { probe, body, preamble }
+    let held = if words.held.is_empty() { 0 } else { dice.below(MOST_HELD + 1) };
+    let held = (0..held).map(|_| dice.pick(&words.held).to_owned()).collect();
+    let certificate = match words.certificates.is_empty() {
+        true => "none".to_owned(),
+        false => dice.pick(&words.certificates).to_owned(),
+    };
+    DrawnRequest { probe, body, preamble, held, patience: SEEN, certificate }
 }
 
 /// A path of the words; half of them changed.

@@ -38,7 +38,7 @@ pub(crate) struct Words {
     /// How often a path is changed at most: an escape, a dot, a doubled slash …
     pub(crate) wild: usize,
     /// Fields by name. `<long>` in a value is a long run of letters, `<random>` a few; `<round>`
-    /// is the same for some requests in turn.
+    /// is the same for some requests in turn, `<number>` another for each.
     pub(crate) fields: BTreeMap<String, Vec<String>>,
     /// Fields may be there twice.
     pub(crate) repeats: bool,
@@ -46,6 +46,14 @@ pub(crate) struct Words {
     pub(crate) bodies: Vec<String>,
     /// What stands before the request on a new connection to the listener with the PROXY protocol.
     pub(crate) preambles: Vec<String>,
+    /// Requests of which some are in progress while another is asked: they want to send more.
+    pub(crate) held: Vec<String>,
+    /// What clients show to the listener with TLS: `none`, `ann`, `deep`, `self`, `stranger`, `expired`.
+    pub(crate) certificates: Vec<String>,
+    /// How that listener checks it, in Weir's word.
+    pub(crate) verify: String,
+    /// Answers take as long as nginx's, so a fifth of the requests is enough.
+    pub(crate) timed: bool,
     /// A request that is sent again gets another answer: it counts.
     pub(crate) counts: bool,
     /// It has settings that concern all other features too.
@@ -69,6 +77,10 @@ impl Default for Words {
             repeats: true,
             bodies: texts(&["", "a=1&b=2"]),
             preambles: Vec::new(),
+            held: Vec::new(),
+            certificates: Vec::new(),
+            verify: "optional".to_owned(),
+            timed: false,
             counts: false,
             alone: false,
             newer: false,

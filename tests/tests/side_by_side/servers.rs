@@ -11,13 +11,16 @@ use weir_tests::{AppServer, Nginx, Settings, Setup, Stack, Topology, free_port, 
 
 use crate::feature::Feature;
 use crate::files;
+use crate::identities::Identities;
 
-/// Where one program listens: HTTP/1, HTTP/2 without TLS, HTTP/1 behind the PROXY protocol.
+/// Where one program listens: HTTP/1, HTTP/2 without TLS, HTTP/1 behind the PROXY protocol, TLS.
 #[derive(Clone, Copy)]
 pub(crate) struct Listeners {
     pub(crate) http1: SocketAddr,
     pub(crate) http2: SocketAddr,
     pub(crate) proxied: SocketAddr,
+    /// Both over TLS, for clients that may show a certificate.
+    pub(crate) secure: SocketAddr,
 }
 
 /// One program, and what it writes.
@@ -31,6 +34,8 @@ pub(crate) struct Servers {
     pub(crate) nginx: Server,
     /// In one process, and as three services.
     pub(crate) weir: [Server; 2],
+    /// What clients show; `None`: no feature is about that.
+    pub(crate) identities: Option<Identities>,
     program: Nginx,
     stacks: [Stack; 2],
     _files: TempDir,
@@ -49,6 +54,7 @@ impl Servers {
         let has_php = features.iter().any(|feature| feature.nginx.contains("@FPM@"));
         let php = has_php.then(|| AppServer::php_fpm(php_port));
         let php_app = format!("127.0.0.1:{php_port}");
+        let identities = identities(files.path(), features);
         let mut all = merged(features);
         let mut weir = Vec::new();
         let mut stacks = Vec::new();
@@ -57,7 +63,8 @@ impl Servers {
             let words = [("@FILES@", shown(files.path())), ("@DIR@", shown(server.directory.path()))];
             let mut settings = replaced(&all, &words).replace("@HTTP@", &format!("http://{http_app}"));
             settings = settings.replace("@UWSGI@", "$APP").replace("@FPM@", &php_app);
-            let settings = Settings::parse(&settings).with("edge.listen", server.listen(features));
+            let listen = server.listen(features, files.path());
+            let settings = Settings::parse(&settings).with("edge.listen", listen);
             stacks.push(Stack::start(topology, Setup::from(settings)));
             weir.push(server);
         }
@@ -66,6 +73,7 @@ impl Servers {
         let words = [
             ("@LISTEN@", nginx.listeners.of_nginx()),
             ("@PROXIED@", nginx.listeners.proxied.to_string()),
+            ("@SECURE@", nginx.listeners.secure.to_string()),
             ("@FILES@", shown(files.path())),
             ("@DIR@", shown(nginx.directory.path())),
             ("@UWSGI@", uwsgi),
@@ -84,7 +92,7 @@ impl Servers {
         let (Ok(weir), Ok(stacks)) = (weir.try_into(), stacks.try_into()) else {
             unreachable!("there are two")
         };
-        Self { nginx, weir, program, stacks, _files: files, _http: http, _php: php }
+        Self { nginx, weir, identities, program, stacks, _files: files, _http: http, _php: php }
     }
 
     pub(crate) fn expect_no_panic(&self) {
@@ -97,13 +105,15 @@ impl Servers {
 
 impl Server {
     fn new(name: &'static str) -> Self {
-        let [http1, http2, proxied] = [(); 3].map(|()| SocketAddr::from(([127, 0, 0, 1], free_port())));
-        Self { name, listeners: Listeners { http1, http2, proxied }, directory: TempDir::new().unwrap() }
+        let [http1, http2, proxied, secure] =
+            [(); 4].map(|()| SocketAddr::from(([127, 0, 0, 1], free_port())));
+        let listeners = Listeners { http1, http2, proxied, secure };
+        Self { name, listeners, directory: TempDir::new().unwrap() }
     }
 
     /// `listen` of Weir's settings.
-    fn listen(&self, features: &[Feature]) -> Value {
-        let Listeners { http1, http2, proxied } = self.listeners;
+    fn listen(&self, features: &[Feature], files: &Path) -> Value {
+        let Listeners { http1, http2, proxied, secure } = self.listeners;
         let entry = |address: SocketAddr, key: &str, on: bool| {
             let pairs = [("address", Value::from(address.to_string())), (key, Value::from(on))];
             Value::Table(Table::from_iter(pairs.map(|(key, value)| (key.to_owned(), value))))
@@ -111,6 +121,14 @@ impl Server {
         let mut all = vec![entry(http1, "http2", false), entry(http2, "http2", true)];
         if features.iter().any(|feature| feature.nginx.contains("@PROXIED@")) {
             all.push(entry(proxied, "proxy_protocol", true));
+        }
+        if let Some(feature) = features.iter().find(|feature| !feature.words.certificates.is_empty()) {
+            let (verify, files) = (&feature.words.verify, files.display());
+            let tls = format!(
+                "address = \"{secure}\"\ntls = {{ certificate = \"{files}/server.pem\", key = \"{files}/server.key\", \
+                 client = {{ verify = \"{verify}\", ca = \"{files}/ca.pem\" }} }}"
+            );
+            all.push(Value::Table(tls.parse().unwrap()));
         }
         Value::Array(all)
     }
@@ -122,9 +140,19 @@ impl Listeners {
     }
 
     /// The ports, each with a name that is the same for all programs.
-    pub(crate) fn ports(self) -> [(u16, &'static str); 3] {
-        [(self.http1.port(), "PORT1"), (self.http2.port(), "PORT2"), (self.proxied.port(), "PORT3")]
+    pub(crate) fn ports(self) -> [(u16, &'static str); 4] {
+        let Self { http1, http2, proxied, secure } = self;
+        [(http1, "PORT1"), (http2, "PORT2"), (proxied, "PORT3"), (secure, "PORT4")]
+            .map(|(address, name)| (address.port(), name))
     }
+}
+
+/// What clients show to features that ask for it.
+fn identities(files: &Path, features: &[Feature]) -> Option<Identities> {
+    let words = &features.iter().find(|feature| !feature.words.certificates.is_empty())?.words;
+    let hosts: Vec<&str> = words.hosts.iter().map(String::as_str).collect();
+    let names: Vec<&str> = words.certificates.iter().map(String::as_str).collect();
+    Some(Identities::write(files, &hosts, &names))
 }
 
 /// The settings of all features as one file: lists one after another, tables together.

@@ -32,6 +32,7 @@ pub(super) const DIFFERENT: &[(&str, &str)] = &[
         "fastcgi_pass_header",
         "the fields of applications reach clients anyhow; Server and Date are Weir's without it",
     ),
+    ("proxy_force_ranges", "parts are cut from what is stored; the application is asked for all others"),
     ("http3", "clients use HTTP/2 instead of HTTP/3"),
     (
         "if_modified_since",
@@ -74,9 +75,7 @@ pub(super) const NOT_DONE: &[(&str, &str, &str)] = &[
         "locations follow links or not",
         "run nginx-import, and write symlinks = \"inside\"",
     ),
-    ("recursive_error_pages", "an error page that fails is not replaced by another", "leave it out"),
     ("ignore_invalid_headers", "fields with wrong names are dropped", "leave it out"),
-    ("gunzip", "applications are asked for what clients take", "leave it out"),
     ("empty_gif", "there is no such picture", "put it into a file"),
     ("proxy_bind", "the system chooses the address that asks", "write a route: ip route add TO src ADDRESS"),
     ("proxy_cache_max_range_offset", "whole replies are cached", "leave it out"),

@@ -41,7 +41,7 @@ fn shown_table(value: &Value) -> String {
 #[test]
 fn what_a_log_cannot_say_is_said() {
     let (table, missing) = with_missing(
-        "log_format x '$pipe $geoip_country_code ${connection_time}s'; error_log a.log; \
+        "log_format x '$pipe $geoip_country_code ${ssl_curves}s'; error_log a.log; \
          server { error_log b.log; access_log a.log x; access_log /l/$host.log; access_log b.log none; }",
     );
     assert_eq!(text(&table, "edge.log_formats.x"), "$pipe - -s");
@@ -51,7 +51,7 @@ fn what_a_log_cannot_say_is_said() {
         missing,
         [
             "\"log_format\" is not done: these variables have no value here: $geoip_country_code, \
-             $connection_time in nginx.conf:1",
+             $ssl_curves in nginx.conf:1",
             "\"access_log\" is not done: `log_format none` is in the nginx.conf around this file: combined is used in nginx.conf:1",
         ]
     );

@@ -28,6 +28,8 @@ fn rewritten(rewrite: &ReplyRewrite, name: HeaderName, value: &str) -> String {
         upgrade: "",
         connection: 1,
         connection_requests: 1,
+        connected: std::time::Instant::now(),
+        limited: crate::variables::LimitStatus::default(),
         received: 0,
         tls: None,
         server: None,

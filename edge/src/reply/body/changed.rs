@@ -1,11 +1,13 @@
-//! A body that is changed as it arrives: texts in it are replaced (nginx's `sub_filter`), or its bytes are
-//! written in another charset (`charset_map`).
+//! A body that is changed as it arrives: texts in it are replaced (nginx's `sub_filter`), its bytes are
+//! written in another charset (`charset_map`), or it is decompressed (`gunzip`).
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::coding::gunzip::Gunzip;
 use crate::reply::body::{IncompleteReply, ReplyBody};
 use crate::route::recode::RecodeTable;
 
@@ -21,6 +23,7 @@ pub(crate) struct ChangedBody {
 pub(crate) enum BodyChange {
     Replace(Box<Replacer>),
     Recode(Arc<RecodeTable>),
+    Gunzip(Box<Gunzip>),
 }
 
 impl ChangedBody {
@@ -41,28 +44,56 @@ impl ChangedBody {
             if let Some(piece) = self.ready.pop_front() {
                 return Some(Ok(piece));
             }
+            if let BodyChange::Gunzip(gunzip) = &mut self.change
+                && gunzip.has_more()
+            {
+                match gunzip.decoded() {
+                    Ok(piece) => self.put(piece),
+                    Err(broken) => return Some(Err(self.broken(broken))),
+                }
+                continue;
+            }
             if self.ended {
                 return None;
             }
             // Boxed, as a body that holds another of its kind.
-            let piece = match Box::pin(self.body.next()).await {
-                Some(Ok(chunk)) => match &mut self.change {
-                    BodyChange::Replace(replacer) => replacer.feed(&chunk),
-                    BodyChange::Recode(table) => table.recoded(&chunk),
-                },
+            match Box::pin(self.body.next()).await {
+                Some(Ok(chunk)) => {
+                    let piece = match &mut self.change {
+                        BodyChange::Replace(replacer) => replacer.feed(&chunk),
+                        BodyChange::Recode(table) => table.recoded(&chunk),
+                        BodyChange::Gunzip(gunzip) => gunzip.take(chunk),
+                    };
+                    self.put(piece);
+                }
                 Some(Err(broken)) => return Some(Err(broken)),
                 None => {
                     self.ended = true;
-                    match &mut self.change {
-                        BodyChange::Replace(replacer) => replacer.end(),
-                        BodyChange::Recode(_) => Bytes::new(),
+                    let last = match &mut self.change {
+                        BodyChange::Replace(replacer) => Ok(replacer.end()),
+                        BodyChange::Recode(_) => Ok(Bytes::new()),
+                        BodyChange::Gunzip(gunzip) => gunzip.end(),
+                    };
+                    match last {
+                        Ok(piece) => self.put(piece),
+                        Err(broken) => return Some(Err(self.broken(broken))),
                     }
                 }
-            };
-            if !piece.is_empty() {
-                self.ready.push_back(piece);
             }
         }
+    }
+
+    fn put(&mut self, piece: Bytes) {
+        if !piece.is_empty() {
+            self.ready.push_back(piece);
+        }
+    }
+
+    /// Nothing follows what cannot be decompressed.
+    fn broken(&mut self, broken: io::Error) -> IncompleteReply {
+        self.ended = true;
+        self.change = BodyChange::Gunzip(Box::default());
+        IncompleteReply::Coding(broken)
     }
 }
 

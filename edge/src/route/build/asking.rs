@@ -1,7 +1,7 @@
 //! What a place says about asking its application, and about sending what it replies.
 
 use crate::fields::reply_rewrite::ReplyRewrite;
-use crate::fields::request;
+use crate::fields::request::{self, RequestFields};
 use crate::route::ReplyChanges;
 use crate::route::build::SiteBuilder;
 use crate::route::build::files::is_plain_index;
@@ -14,7 +14,7 @@ use crate::route::replace::ReplaceRule;
 use crate::route::told::{ToldRules, ToldText};
 use crate::route::trailers::Trailers;
 use crate::settings::PoolRequestConfig;
-use crate::variables::{Needs, Template};
+use crate::variables::{DocumentRoot, Needs, Template};
 
 impl SiteBuilder<'_> {
     /// The names of index files, if one of them is more than a name.
@@ -110,6 +110,7 @@ impl SiteBuilder<'_> {
             replace: self.replace(path, inner),
             recode: self.recode(path, inner),
             trailers: self.trailers(path, inner),
+            gunzip: inner.place.gunzip.unwrap_or(false) && inner.place.pool.is_some(),
         }
     }
 
@@ -169,6 +170,8 @@ impl SiteBuilder<'_> {
         &mut self,
         path: &str,
         inner: &OuterPlace<'_>,
+        fields: Option<&RequestFields>,
+        root: &DocumentRoot,
     ) -> Option<Box<CacheConditions>> {
         let cache = inner.place.cache.as_ref()?;
         let at = inner.at(path, "cache");
@@ -181,12 +184,41 @@ impl SiteBuilder<'_> {
         if let Some(text) = &cache.key {
             text.check(&format!("{at}.key"), &self.variables.names, self.mistakes);
         }
+        if !cache.enabled || inner.place.pool.is_none() {
+            return None;
+        }
         let conditions = CacheConditions {
             bypass: cache.bypass_by.clone(),
             no_store: cache.no_store_by.clone(),
             key: cache.key.clone(),
+            told: self.told_beyond_url(inner, fields, root),
         };
         (!conditions.is_empty()).then(|| Box::new(conditions))
+    }
+
+    /// The texts that the application is told of each request, whose values the URL alone does not settle.
+    fn told_beyond_url(
+        &self,
+        inner: &OuterPlace<'_>,
+        fields: Option<&RequestFields>,
+        root: &DocumentRoot,
+    ) -> Vec<Template> {
+        let names = &self.variables.names;
+        let is_settled =
+            |text: &Template| !text.needs_beyond_files(names).has(Needs::WHOLE.and(Needs::REPLY));
+        let root_is_settled = root.directory.as_ref().is_none_or(is_settled);
+        let differs = |text: &&Template| !is_settled(text) || text.names_files() && !root_is_settled;
+        let asked = inner.place.pool_request.iter();
+        let asked = asked.flat_map(|wanted| {
+            let told = wanted.told.values().chain(&wanted.values);
+            told.chain(&wanted.host).chain(&wanted.scheme)
+        });
+        let chosen = inner.place.pool_choice.iter().map(|choice| &choice.by);
+        let fields = fields.into_iter().flat_map(RequestFields::common);
+        // What depends on the visitor is not told while a page for all is made.
+        let is_told = |text: &&Template| !text.needs(names).has(Needs::VISITOR.and(Needs::QUERY));
+        let texts = asked.chain(chosen).chain(fields).filter(is_told).chain(&root.directory);
+        texts.filter(differs).cloned().collect()
     }
 
     pub(super) fn early_hints(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Template> {

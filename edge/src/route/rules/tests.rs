@@ -40,6 +40,8 @@ fn with_facts<T>(path: &str, query: Option<&str>, values: &Values, run: impl FnO
         upgrade: "",
         connection: 3,
         connection_requests: 2,
+        connected: std::time::Instant::now(),
+        limited: crate::variables::LimitStatus::default(),
         received: 120,
         tls: None,
         server: None,

@@ -44,6 +44,8 @@ fn value(definitions: &Definitions, template: &str, host: &str, client: &str, fi
         upgrade: "",
         connection: 3,
         connection_requests: 2,
+        connected: Instant::now(),
+        limited: crate::variables::LimitStatus::default(),
         received: 120,
         tls: None,
         server: None,

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 
 use crate::connection::client_variables;
 use crate::connection::unix_client::named;
-use crate::variables::facts::{RequestFacts, filled, number, text};
+use crate::variables::facts::{RequestFacts, filled, host_and_port, number, text};
 use crate::variables::names::KnownVariable;
+use crate::variables::stamp;
 
 /// The value of a variable; `None`: there is none, or it is not of the connection.
 pub(super) fn of_connection<'a>(
@@ -15,6 +16,14 @@ pub(super) fn of_connection<'a>(
 ) -> Option<Cow<'a, [u8]>> {
     Some(match variable {
         KnownVariable::SslProtocol => return request.tls.and_then(|tls| filled(tls.protocol)),
+        KnownVariable::RequestPort => return filled(host_and_port(request.authority).1),
+        KnownVariable::IsRequestPort => {
+            text(if host_and_port(request.authority).1.is_empty() { "" } else { ":" })
+        }
+        KnownVariable::ConnectionTime => Cow::Owned(stamp::seconds(request.connected.elapsed()).into_bytes()),
+        KnownVariable::LimitReqStatus => return filled(request.limited.requests),
+        KnownVariable::LimitConnStatus => return filled(request.limited.connections),
+        KnownVariable::SslCurve => return request.tls.and_then(|tls| filled(tls.curve)),
         KnownVariable::SslCipher => return request.tls.and_then(|tls| filled(tls.cipher)),
         // No data comes before the handshake is over, and nobody speaks HTTP/3.
         KnownVariable::SslEarlyData | KnownVariable::Http3 => return None,

@@ -37,6 +37,8 @@ fn facts<'a>(fields: &'a HeaderMap, values: &'a Values) -> Facts<'a> {
         upgrade: "",
         connection: 3,
         connection_requests: 2,
+        connected: Instant::now(),
+        limited: LimitStatus { requests: "PASSED", connections: "" },
         received: 120,
         tls: None,
         server: "192.0.2.9".parse().ok(),
@@ -84,6 +86,8 @@ fn each_variable_has_its_value() {
         ("$remote_user", "ann"),
         ("$proxy_add_x_forwarded_for", "192.0.2.7, 192.0.2.1"),
         ("$server_name $server_port", "example.com 8443"),
+        ("$host$is_request_port$request_port", "example.com:8080"),
+        ("[$limit_req_status] [$limit_conn_status]", "[PASSED] []"),
         ("$request", "GET /a//b%20c?x=1&Y=%2F HTTP/1.1"),
         ("$request_method $server_protocol", "GET HTTP/1.1"),
         ("$request_id", "000000000000000000000000000000ab"),
@@ -150,6 +154,7 @@ fn what_the_reply_tells() {
         status: 404,
         headers: &headers,
         cache: Some("MISS"),
+        pool: Some("app"),
         upstream: Some(UpstreamFacts {
             earlier: &[],
             server: "uwsgi://127.0.0.1:3031",
@@ -176,7 +181,7 @@ fn what_the_reply_tells() {
         ("$upstream_view $upstream_queries $upstream_query_time", "news.front 2 0.003"),
         ("$gzip_ratio $upstream_response_length [$ssl_early_data$http3]", "4.35 100 []"),
         ("$connection $connection_requests $request_length $ssl_protocol", "3 2 120 "),
-        ("$request_completion", "OK"),
+        ("$request_completion $proxy_host", "OK app"),
     ];
     for (template, value) in cases {
         let template = Template::parse(template).unwrap();
