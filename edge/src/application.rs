@@ -10,6 +10,7 @@ mod failure;
 pub(crate) mod hints;
 pub(crate) mod page_span;
 pub(crate) mod passes;
+pub(crate) mod plain_fields;
 pub(crate) mod reply;
 pub(crate) mod told;
 mod upload;
@@ -29,6 +30,7 @@ use tonic::Status;
 use weir_proto::fetch::Replies;
 use weir_proto::fields;
 use weir_proto::origin::{FetchReply, Kind, RequestHead, fetch_reply};
+use weir_proto::plain::PlainRequest;
 use weir_proto::transport::TransportError;
 
 use crate::application::adapters::{Adapters, Call};
@@ -37,7 +39,7 @@ use crate::application::hints::Hints;
 use crate::application::reply::{ReplySource, begun};
 use crate::application::upload::{Upload, nothing, rest};
 use crate::metrics::Metrics;
-use crate::request::body::RequestBody;
+use crate::request::body::{BodyFault, RequestBody};
 
 pub(crate) use crate::application::failure::Failure;
 pub(crate) use crate::application::reply::{Body, OriginReply};
@@ -63,11 +65,13 @@ pub(crate) struct Application {
     patience: Duration,
     metrics: Arc<Metrics>,
     failures: RepeatCounter,
+    /// The fault of bodies that are empty: none.
+    no_fault: Arc<OnceLock<BodyFault>>,
 }
 
 impl Application {
     pub(crate) fn new(adapters: Arc<Adapters>, patience: Duration, metrics: Arc<Metrics>) -> Self {
-        Self { adapters, patience, metrics, failures: RepeatCounter::default() }
+        Self { adapters, patience, metrics, failures: RepeatCounter::default(), no_fault: Arc::default() }
     }
 
     pub(crate) fn adapters(&self) -> &Arc<Adapters> {
@@ -93,6 +97,32 @@ impl Application {
     /// Whether a call may be made again, because it was lost on its way.
     pub(crate) fn may_ask_again(&self) -> bool {
         self.adapters.may_lose_calls()
+    }
+
+    /// How long the application may take for a reply's head, where its location says so.
+    pub(crate) fn patience(&self, of_location: Duration) -> Duration {
+        if of_location.is_zero() { self.patience } else { of_location }
+    }
+
+    /// Begins a call in this process, with what nothing was copied of. `None`: it has to be copied.
+    pub(crate) fn ask_here(&self, request: &PlainRequest<'_>) -> Option<Replies> {
+        self.adapters.ask_here(request)
+    }
+
+    /// What such a call replies: it is not lost on its way, and there is no other adapter.
+    pub(crate) async fn answered_here(
+        &self,
+        mut replies: Replies,
+        patience: Duration,
+    ) -> Result<OriginReply, Failure> {
+        let (asked, fault) = (Instant::now(), self.no_fault.clone());
+        let first = after_hints(&mut replies, None).await.transpose();
+        self.metrics.application_calls.inc();
+        begun(
+            first.map_err(from_status)?,
+            ReplySource { replies, fault, patience, asked, plain: true },
+            false,
+        )
     }
 
     /// Makes one counted call.
@@ -129,10 +159,7 @@ impl Application {
         hints: Option<&Hints>,
     ) -> Result<OriginReply, Failure> {
         let begun = Instant::now();
-        let patience = match first.deadline_ms {
-            0 => self.patience,
-            limit => Duration::from_millis(limit),
-        };
+        let patience = self.patience(Duration::from_millis(first.deadline_ms));
         let repeatable = body.is_empty() && first.upgrade.is_empty() && is_idempotent(&first.method);
         let nobody = || Failure::new(Kind::Unreachable, "no wsgi-adapter is found");
         let mut call = self.adapters.begin(None).await.ok_or_else(nobody)?;
@@ -208,21 +235,23 @@ impl Application {
             }
         };
         match answered {
-            Ok(first) => match begun(first, ReplySource { replies, fault, patience, asked }, switches) {
-                Err(failure) if failure.kind == Kind::Unreachable && !failure.reached => {
-                    call.refused();
-                    // No server of this adapter accepted the request: another adapter may have others.
-                    if self.adapters.is_any_well() {
-                        Err(NoReply { failure, unsent: None, connected: true })
-                    } else {
-                        Ok(Err(failure))
+            Ok(first) => {
+                match begun(first, ReplySource { replies, fault, patience, asked, plain: false }, switches) {
+                    Err(failure) if failure.kind == Kind::Unreachable && !failure.reached => {
+                        call.refused();
+                        // No server of this adapter accepted the request: another adapter may have others.
+                        if self.adapters.is_any_well() {
+                            Err(NoReply { failure, unsent: None, connected: true })
+                        } else {
+                            Ok(Err(failure))
+                        }
+                    }
+                    reply => {
+                        call.answered();
+                        Ok(reply)
                     }
                 }
-                reply => {
-                    call.answered();
-                    Ok(reply)
-                }
-            },
+            }
             Err(status) if is_lost(&status) && fault.get().is_none() => {
                 call.lost();
                 let unsent = replies.take_back().then(|| match unread {

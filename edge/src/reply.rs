@@ -38,6 +38,8 @@ pub(crate) const X_ACCEL_REDIRECT: HeaderName = HeaderName::from_static("x-accel
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// Lines of the head that go before those of `headers`, where HTTP/1 passes a reply through.
+    pub(crate) lines: Vec<u8>,
     pub(crate) body: ReplyBody,
     /// The length of the body if it is known beforehand; the writer checks it.
     pub(crate) length: Option<u64>,
@@ -102,6 +104,7 @@ impl Reply {
         Self {
             status,
             headers,
+            lines: Vec::new(),
             body,
             length,
             close: false,

@@ -13,6 +13,7 @@ use crate::link::OnceOnly;
 use crate::origin::fetch_request::Message;
 use crate::origin::origin_client::OriginClient;
 use crate::origin::{FetchReply, FetchRequest, RequestHead};
+use crate::plain::PlainRequest;
 use crate::transport::Transport;
 
 /// What follows a request's head: chunks and `end`. Without `end` the body broke off.
@@ -25,6 +26,11 @@ pub type Replies = Box<dyn FetchReplies>;
 pub trait Fetcher: Send + Sync {
     /// The fetch may do nothing before the first reply is requested.
     fn fetch(&self, head: RequestHead, rest: BodyMessages) -> Replies;
+
+    /// Fetches a request of which nothing was copied yet. `None`: it has to be copied, and fetched.
+    fn fetch_plain(&self, _request: &PlainRequest<'_>) -> Option<Replies> {
+        None
+    }
 }
 
 pub trait FetchReplies: Stream<Item = Result<FetchReply, Status>> + Send + Unpin {

@@ -6,6 +6,7 @@ pub mod fields;
 pub mod health;
 pub mod link;
 pub mod passes;
+pub mod plain;
 pub mod tls;
 pub mod transport;
 

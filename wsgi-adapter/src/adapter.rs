@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use process::shutdown::Shutdown;
+use process::telemetry;
 use tokio::time::timeout;
 use tokio_stream::StreamExt;
 use tonic::{Request, Response, Status, Streaming};
-use tracing::{Instrument, info, warn};
+use tracing::{Instrument, Span, info, warn};
 use weir_proto::fetch::{self, BodyMessages, Fetcher};
 use weir_proto::origin::fetch_request::Message;
 use weir_proto::origin::{Failure, FetchRequest, RequestHead, fetch_reply, origin_server};
+use weir_proto::plain::PlainRequest;
 
 use crate::error::{Error, FetchFailure};
-use crate::fetch::Fetch;
+use crate::fetch::{Fetch, PlainFetch};
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::pools::Pools;
@@ -84,7 +86,7 @@ impl Adapter {
                 if let ReplyReader::Network = reader {
                     log(&failed, &head, pool.as_deref());
                 }
-                tell(&failed, &head, pool.as_deref(), &metrics, &replies).await;
+                tell(&failed, &head.pool, pool.as_deref(), &metrics, &replies).await;
             }
         };
         // Boxed here: each function that it passed through would copy it.
@@ -129,6 +131,22 @@ impl Fetcher for Adapter {
             self.shutdown.clone(),
         ))
     }
+
+    fn fetch_plain(&self, request: &PlainRequest<'_>) -> Option<fetch::Replies> {
+        if telemetry::exporting() {
+            return None;
+        }
+        let pool = self.pools.plain(request.pool)?;
+        let plain = PlainFetch::of(&pool, request)?;
+        let (replies, stream) = self.channel(Some(&pool), ReplyReader::Here);
+        let metrics = self.pools.metrics.clone();
+        let work = async move {
+            if let Err(failed) = Fetch::plain(&pool, plain, &replies).run(&Span::none()).await {
+                tell(&failed, &pool.config.name, Some(&pool), &metrics, &replies).await;
+            }
+        };
+        Some(Box::new(InlineFetch::new(Box::pin(work), stream, ReplyReader::Here, self.shutdown.clone())))
+    }
 }
 
 async fn first_message(messages: &mut Streaming<FetchRequest>) -> Result<RequestHead, Error> {
@@ -157,18 +175,12 @@ fn log(failed: &FetchFailure, head: &RequestHead, pool: Option<&Pool>) {
 }
 
 /// Tells the metrics and the edge.
-async fn tell(
-    failed: &FetchFailure,
-    head: &RequestHead,
-    pool: Option<&Pool>,
-    metrics: &Metrics,
-    replies: &Replies,
-) {
+async fn tell(failed: &FetchFailure, name: &str, pool: Option<&Pool>, metrics: &Metrics, replies: &Replies) {
     let FetchFailure { error, server, reached, earlier } = failed;
     if let Error::Unread = error {
         return;
     }
-    let (name, kind) = (&head.pool, error.kind_name());
+    let kind = error.kind_name();
     // A name that is not in the settings is no label: callers would make as many as they like.
     metrics.failure(if pool.is_some() { name } else { "" }, server, kind);
     let _ = match error.kind() {

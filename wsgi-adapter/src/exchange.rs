@@ -50,7 +50,7 @@ pub(crate) enum Progress {
 #[derive(Clone, Debug)]
 pub(crate) struct ServerRequest<'a> {
     pub(crate) dialect: Dialect,
-    pub(crate) opening: Bytes,
+    pub(crate) opening: &'a [u8],
     pub(crate) body: BodyLength,
     /// The request is HEAD: the reply has no body.
     pub(crate) head_only: bool,
@@ -169,8 +169,8 @@ impl Exchange<'_> {
     ) -> Result<SendResult, Error> {
         let (mut reader, mut writer) = connection.socket.split();
         let ServerRequest { dialect, opening, body, .. } = outgoing;
-        let pieces = VecDeque::from([opening]);
-        let mut output = Output { dialect, body, upload: &mut *self.upload, pieces, last: false };
+        let (upload, pieces) = (&mut *self.upload, VecDeque::new());
+        let mut output = Output { dialect, body, upload, opening, pieces, last: false };
         if self.replies.is_unwanted() {
             return Err(Error::Unread);
         }
@@ -222,6 +222,8 @@ struct Output<'a> {
     dialect: Dialect,
     body: BodyLength,
     upload: &'a mut Upload,
+    opening: &'a [u8],
+    /// What follows the opening.
     pieces: VecDeque<Bytes>,
     /// Nothing follows `pieces`.
     last: bool,
@@ -236,7 +238,7 @@ impl Output<'_> {
         deadline: Deadline,
     ) -> Result<bool, Error> {
         // What is there already goes along with the opening.
-        while !self.last && (self.pieces.is_empty() || self.upload.is_ready()) {
+        while !self.last && (self.is_empty() || self.upload.is_ready()) {
             match self.upload.next().await? {
                 Some(piece) => self.dialect.piece(piece, self.body, &mut self.pieces),
                 None => {
@@ -245,13 +247,17 @@ impl Output<'_> {
                 }
             }
         }
-        if self.pieces.is_empty() {
+        if self.is_empty() {
             return Ok(false);
         }
         let mut slices = [IoSlice::new(&[]); VECTORS];
-        let count = self.pieces.len().min(VECTORS);
-        for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+        let mut count = 0;
+        let opening = Some(self.opening).filter(|opening| !opening.is_empty());
+        for (slice, piece) in
+            slices.iter_mut().zip(opening.into_iter().chain(self.pieces.iter().map(|piece| &piece[..])))
+        {
             *slice = IoSlice::new(piece);
+            count += 1;
         }
         let slices = &slices[..count];
         let wrote = match writer.write_now(slices) {
@@ -271,8 +277,15 @@ impl Output<'_> {
         }
     }
 
-    /// Notes that this many bytes of `pieces` have been sent.
+    fn is_empty(&self) -> bool {
+        self.opening.is_empty() && self.pieces.is_empty()
+    }
+
+    /// Notes that this many bytes have been sent.
     fn take_off(&mut self, mut left: usize) {
+        let taken = left.min(self.opening.len());
+        self.opening = &self.opening[taken..];
+        left -= taken;
         while let Some(piece) = self.pieces.front_mut().filter(|_| left > 0) {
             let taken = piece.len().min(left);
             piece.advance(taken);

@@ -9,17 +9,18 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{Span, warn};
 use weir_proto::fetch::BodyMessages;
 use weir_proto::origin::{Attempt, Kind, RequestHead};
+use weir_proto::plain::PlainRequest;
 
 use crate::config::{PoolConfig, ServerConfig};
 use crate::deadline::Deadline;
 use crate::error::{Error, FetchFailure, ServerError};
 use crate::exchange::{Exchange, Progress, Reply, ServerRequest};
-use crate::pool::{Pool, Slot};
+use crate::pool::{Pool, Slot, SlotRequest};
 use crate::replies::Replies;
 use crate::request::openings::Openings;
 use crate::request::protocol::Dialect;
 use crate::request::upload::{EdgeBody, Upload};
-use crate::request::{self, BodyLength};
+use crate::request::{self, BodyLength, RequestTerms};
 use crate::spans;
 use new_connection::NewConnection;
 
@@ -34,6 +35,28 @@ const MAX_BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// A body that is whole within this time is not counted among the uploads.
 const AT_HAND: Duration = Duration::from_millis(250);
 
+/// A plain request, as far as it is made where it is asked.
+pub(crate) struct PlainFetch {
+    terms: RequestTerms<'static>,
+    wanted: SlotRequest,
+    openings: Openings<'static>,
+    deadline_ms: u64,
+}
+
+impl PlainFetch {
+    /// `None`: there is more to say of it, or something against it, which its head says.
+    pub(crate) fn of(pool: &Pool, request: &PlainRequest<'_>) -> Option<Self> {
+        let config = &pool.config;
+        let dialect = Dialect::of_all(config)?;
+        Some(Self {
+            terms: RequestTerms::of_plain(request),
+            wanted: pool.wanted_plain(request)?,
+            openings: Openings::only(dialect, dialect.plain_opening(request, config)?),
+            deadline_ms: request.deadline_ms,
+        })
+    }
+}
+
 /// A wait for room in a server's listen queue, which nobody tells of.
 struct BusyWait {
     until: Instant,
@@ -43,7 +66,10 @@ struct BusyWait {
 /// One request, ready to be sent to any server of its pool.
 pub(crate) struct Fetch<'a> {
     pool: &'a Arc<Pool>,
-    head: &'a RequestHead,
+    /// `None`: all that is needed of it is in the fields below.
+    head: Option<&'a RequestHead>,
+    terms: RequestTerms<'a>,
+    wanted: SlotRequest,
     replies: &'a Replies,
     openings: Openings<'a>,
     upload: Upload,
@@ -90,7 +116,9 @@ impl<'a> Fetch<'a> {
         let deadline = Deadline::in_millis(head.deadline_ms);
         Ok(Self {
             pool,
-            head,
+            head: Some(head),
+            terms: RequestTerms::of(head),
+            wanted: pool.wanted(head),
             replies,
             openings,
             upload,
@@ -102,10 +130,29 @@ impl<'a> Fetch<'a> {
         })
     }
 
+    /// A plain request, which has no body.
+    pub(crate) fn plain(pool: &'a Arc<Pool>, plain: PlainFetch, replies: &'a Replies) -> Self {
+        let PlainFetch { terms, wanted, openings, deadline_ms } = plain;
+        Self {
+            pool,
+            head: None,
+            terms,
+            wanted,
+            replies,
+            openings,
+            upload: Upload::empty(),
+            deadline: Deadline::in_millis(deadline_ms),
+            messages: None,
+            connecting: Duration::ZERO,
+            earlier: Vec::new(),
+        }
+    }
+
     /// Takes the request to a server and its reply to the edge, up to its end. `span` is told who replied.
     pub(crate) async fn run(mut self, span: &Span) -> Result<(), FetchFailure> {
         let (pool, head, replies) = (self.pool, self.head, self.replies);
-        let slot = async { Ok(pool.slot(head, self.deadline).await?) };
+        let wanted = std::mem::take(&mut self.wanted);
+        let slot = async { Ok(pool.slot(wanted, self.deadline).await?) };
         let mut slot = replies.while_wanted(pin!(slot)).await?;
         let mut reply = self.reach(&mut slot).await?;
         slot.bind(head, &mut reply.head.fields);
@@ -177,7 +224,7 @@ impl<'a> Fetch<'a> {
 
     /// Whether the request may be sent once more although a server has had it.
     fn may_repeat(&self) -> bool {
-        self.pool.config.retry.any_method || request::is_idempotent(&self.head.method)
+        self.pool.config.retry.any_method || self.terms.is_idempotent()
     }
 
     /// Leaves a server whose reply has one of `retry.statuses`. False: no other server may be asked, so that
@@ -221,28 +268,28 @@ impl<'a> Fetch<'a> {
     async fn attempt(&mut self, slot: &Slot, progress: &mut Progress) -> Result<Reply, Error> {
         let server = slot.server();
         server.metrics.requests.inc();
-        let (head, config, deadline) = (self.head, &self.pool.config, self.deadline);
+        let (terms, config, deadline) = (self.terms, &self.pool.config, self.deadline);
         self.connecting = Duration::ZERO;
         let dialect = Dialect::of(&server.address, config);
-        let idempotent = request::is_idempotent(&head.method);
+        let idempotent = terms.is_idempotent();
         let outgoing = ServerRequest {
             dialect,
-            opening: self.openings.of(dialect)?,
             body: self.openings.body,
-            head_only: head.method == "HEAD",
+            opening: self.openings.of(dialect)?,
+            head_only: terms.method == "HEAD",
             idempotent,
-            form: dialect.form(head),
+            form: dialect.form(terms.upgrade),
         };
         let (upload, replies) = (&mut self.upload, self.replies);
         // The location's own time goes before the pool's, and may be longer.
-        let patience = match head.read_timeout_ms {
+        let patience = match terms.read_timeout_ms {
             0 => config.read_timeout.0,
             location => Duration::from_millis(location),
         };
-        let hints = head.early_hints;
+        let hints = terms.early_hints;
         let mut exchange = Exchange { upload, replies, config, deadline, patience, hints, progress };
         // The server may close it just now, so it is only for a request that may be sent again.
-        let may_be_kept = dialect.keeps_connections() && idempotent && head.upgrade.is_empty();
+        let may_be_kept = dialect.keeps_connections() && idempotent && terms.upgrade.is_empty();
         let place = server.address.as_str();
         let kept = if may_be_kept { self.pool.idle.take(place) } else { None };
         if let Some(connection) = kept {

@@ -11,6 +11,7 @@ use rand::Rng;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::Instant;
 use weir_proto::origin::RequestHead;
+use weir_proto::plain::PlainRequest;
 
 use balance::{NoServer, Servers};
 use budget::Budget;
@@ -18,12 +19,11 @@ use clients::{Clients, Resource};
 use member::Member;
 pub(crate) use member::{Server, ServerId};
 use queue::Queue;
-use slot_request::SlotRequest;
 pub use state_file::StartError;
 use sticky::Sticky;
 
 use crate::body_memory::BodyMemory;
-use crate::config::PoolConfig;
+use crate::config::{Balance, HashKey, PoolConfig};
 use crate::deadline::Deadline;
 use crate::error::PoolFull;
 use crate::exchange::idle::IdleConnections;
@@ -59,6 +59,7 @@ mod uploads;
 pub(crate) use entry::Entry;
 pub(crate) use roster::RosterError;
 pub(crate) use slot::Slot;
+pub(crate) use slot_request::SlotRequest;
 
 #[cfg(test)]
 mod tests;
@@ -184,17 +185,34 @@ impl Pool {
         }))
     }
 
-    /// A place at a server, at once or after waiting for one.
-    pub(crate) async fn slot(
-        self: &Arc<Self>,
-        head: &RequestHead,
-        deadline: Deadline,
-    ) -> Result<Slot, PoolFull> {
+    /// What choosing a server looks at in a request.
+    pub(crate) fn wanted(&self, head: &RequestHead) -> SlotRequest {
         let bound = self
             .sticky
             .as_ref()
             .and_then(|sticky| sticky.bound(head, self.state.lock().servers.iter(), Instant::now()));
-        let wanted = SlotRequest::new(head, &self.config.hash_key, bound);
+        SlotRequest::new(head, self.hash_key(), bound)
+    }
+
+    /// What it looks at in a plain request. `None`: at more than who asks.
+    pub(crate) fn wanted_plain(&self, request: &PlainRequest<'_>) -> Option<SlotRequest> {
+        let by_more = self.sticky.is_some() || self.hash_key().is_some();
+        (!by_more).then(|| SlotRequest::of_plain(request))
+    }
+
+    fn hash_key(&self) -> Option<&HashKey> {
+        match self.config.balance {
+            Balance::Hash | Balance::HashModulo => Some(&self.config.hash_key),
+            _ => None,
+        }
+    }
+
+    /// A place at a server, at once or after waiting for one.
+    pub(crate) async fn slot(
+        self: &Arc<Self>,
+        wanted: SlotRequest,
+        deadline: Deadline,
+    ) -> Result<Slot, PoolFull> {
         let slot = self.wait_for_slot(wanted, deadline).await;
         if let Err(full) = &slot {
             self.figures.turned_away(full.reason()).inc();

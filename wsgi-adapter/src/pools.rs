@@ -153,6 +153,11 @@ impl Pools {
         }
     }
 
+    /// The pool of this name, for requests that name no server.
+    pub(crate) fn plain(&self, name: &str) -> Option<Arc<Pool>> {
+        self.pools.load().get(name).filter(|pool| !pool.config.any_server).cloned()
+    }
+
     fn with_server(&self, pool: &Pool, server: &str) -> Option<Arc<Pool>> {
         let name = &pool.config.name;
         let mut named = self.named.lock();
@@ -224,7 +229,8 @@ mod tests {
     async fn a_changed_pool_keeps_what_is_known_of_servers_that_stay() {
         let pools = Pools::open(&config(&["127.0.0.1:1", "127.0.0.1:2"], 60)).unwrap();
         let first = pools.get("app").unwrap();
-        let slot = first.slot(&RequestHead::default(), Deadline::in_millis(1000)).await.unwrap();
+        let slot =
+            first.slot(first.wanted(&RequestHead::default()), Deadline::in_millis(1000)).await.unwrap();
         slot.failed("refused", true);
         let failed = vec![slot.server().address.as_str().to_owned()];
         assert_eq!(down(&pools), failed);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use cgi::environ::{Manner, Request};
 use weir_proto::origin::RequestHead;
+use weir_proto::plain::PlainRequest;
 
 use crate::config::PoolConfig;
 use crate::error::Error;
@@ -64,6 +65,7 @@ pub(crate) fn described<'a>(
         protocol: &head.protocol,
         authority: if head.host.is_empty() { &head.authority } else { &head.host },
         fields: &lists.fields,
+        distinct_fields: false,
         content_length,
         client_address: &head.client_address,
         client_port: head.client_port,
@@ -78,15 +80,81 @@ pub(crate) fn described<'a>(
     })
 }
 
+/// Describes a request of which nothing was copied.
+pub(crate) fn described_plain<'a>(
+    request: &PlainRequest<'a>,
+    extra: &'a [(&'a str, Cow<'a, str>)],
+    manner: Manner,
+    pool: &'a PoolConfig,
+) -> Request<'a> {
+    Request {
+        method: request.method,
+        target: request.target,
+        request_uri: b"",
+        https: request.scheme == "https",
+        protocol: request.protocol,
+        authority: request.authority,
+        fields: request.fields,
+        distinct_fields: true,
+        content_length: None,
+        client_address: request.client_address,
+        client_port: request.client_port.into(),
+        server_name: request.server_name,
+        server_port: request.server_port.into(),
+        document_root: request.document_root,
+        traceparent: request.traceparent,
+        upgrade: "",
+        manner,
+        mount: &pool.mount,
+        extra,
+    }
+}
+
+/// What there is to know of a request beside what its servers are sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestTerms<'a> {
+    pub(crate) method: &'a str,
+    /// The protocols to switch to; empty: none.
+    pub(crate) upgrade: &'a str,
+    /// How long a server may take between two parts of its reply; 0: as long as the pool's setting says.
+    pub(crate) read_timeout_ms: u64,
+    pub(crate) stream_reply: bool,
+    pub(crate) early_hints: bool,
+}
+
+impl<'a> RequestTerms<'a> {
+    pub(crate) fn of(head: &'a RequestHead) -> Self {
+        Self {
+            method: &head.method,
+            upgrade: &head.upgrade,
+            read_timeout_ms: head.read_timeout_ms,
+            stream_reply: head.stream_reply,
+            early_hints: head.early_hints,
+        }
+    }
+
+    /// RFC 9110 section 9.2.2: doing it twice is as good as once.
+    pub(crate) fn is_idempotent(self) -> bool {
+        matches!(self.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
+    }
+}
+
+impl RequestTerms<'static> {
+    pub(crate) fn of_plain(request: &PlainRequest<'_>) -> Self {
+        Self {
+            method: request.method,
+            upgrade: "",
+            read_timeout_ms: request.read_timeout_ms,
+            stream_reply: request.stream_reply,
+            early_hints: false,
+        }
+    }
+}
+
 /// The length that the application is told of a body of this length.
 pub(crate) fn told(head: &RequestHead, length: u64) -> BodyLength {
     // RFC 9110 section 8.6: a user agent sends "Content-Length: 0" with a method that means something by a
     // body, and none otherwise. The contract does not tell the two apart.
     let means_body = matches!(head.method.as_str(), "POST" | "PUT" | "PATCH");
     if length > 0 || means_body { BodyLength::Length(length) } else { BodyLength::Nothing }
-}
-
-/// RFC 9110 section 9.2.2: doing it twice is as good as once.
-pub(crate) fn is_idempotent(method: &str) -> bool {
-    matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
 }

@@ -8,7 +8,6 @@ use std::borrow::Cow;
 
 use http1::octets::{is_text, is_token};
 use http1::path::{self, BadPath};
-use http1::write::number;
 
 mod fields;
 mod script;
@@ -30,6 +29,8 @@ pub struct Request<'a> {
     pub authority: &'a str,
     /// Name and value of each field line, in order.
     pub fields: &'a [(&'a [u8], &'a [u8])],
+    /// No two lines have the same name; if not, it is not known.
+    pub distinct_fields: bool,
     /// `None`: the request has no body and names no length.
     pub content_length: Option<u64>,
     pub client_address: &'a str,
@@ -107,16 +108,14 @@ pub fn variables(request: &Request<'_>, out: &mut impl Variables) -> Result<(), 
     let path = if path == b"*" { Cow::default() } else { path::normalise(path)?.into_bytes() };
     let scheme = if request.https { "https" } else { "http" };
     let content_type = fields::first(request.fields, b"content-type");
-    let mut digits = Vec::with_capacity(20);
+    let mut digits = itoa::Buffer::new();
 
     let mut out = Writer { out, extra: request.extra };
     out.text("QUERY_STRING", query)?;
     out.text("REQUEST_METHOD", request.method.as_bytes())?;
     out.text("CONTENT_TYPE", content_type)?;
-    if let Some(length) = request.content_length {
-        number(&mut digits, length);
-    }
-    out.bytes(b"CONTENT_LENGTH", &digits)?;
+    let length = request.content_length.map_or("", |length| digits.format(length));
+    out.bytes(b"CONTENT_LENGTH", length.as_bytes())?;
     let sent = if request.request_uri.is_empty() { request.target } else { request.request_uri };
     out.text("REQUEST_URI", sent)?;
     script::variables(request, &path, &mut out)?;
@@ -127,11 +126,8 @@ pub fn variables(request: &Request<'_>, out: &mut impl Variables) -> Result<(), 
         out.bytes(b"HTTPS", b"on")?;
     }
     out.text("REMOTE_ADDR", request.client_address.as_bytes())?;
-    for (name, port) in [("REMOTE_PORT", request.client_port), ("SERVER_PORT", request.server_port)] {
-        digits.clear();
-        number(&mut digits, port.into());
-        out.bytes(name.as_bytes(), &digits)?;
-    }
+    out.bytes(b"REMOTE_PORT", digits.format(request.client_port).as_bytes())?;
+    out.bytes(b"SERVER_PORT", digits.format(request.server_port).as_bytes())?;
     out.text("SERVER_NAME", request.server_name.as_bytes())?;
     fields::variables(request, scheme, &mut out)?;
     for (name, value) in request.extra {
@@ -152,6 +148,7 @@ struct Writer<'a, V> {
 
 impl<V: Variables> Writer<'_, V> {
     /// A value in which no control character may be.
+    #[inline(always)]
     fn text(&mut self, name: &'static str, value: &[u8]) -> Result<(), EnvironRefusal> {
         if !is_text(value) {
             return Err(EnvironRefusal::Invalid(name));
@@ -159,6 +156,7 @@ impl<V: Variables> Writer<'_, V> {
         self.bytes(name.as_bytes(), value)
     }
 
+    #[inline(always)]
     fn bytes(&mut self, name: &[u8], value: &[u8]) -> Result<(), EnvironRefusal> {
         if self.extra.iter().any(|(other, _)| other.as_bytes() == name) {
             return Ok(());

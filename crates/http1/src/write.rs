@@ -9,15 +9,27 @@ pub fn bodiless(status: StatusCode) -> bool {
     status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-/// Writes the status line and the reply's own fields but `last`, which the caller writes behind them. Returns
-/// whether there are any of these.
+/// Writes the status line, then as [`fields`] does.
 pub fn start(out: &mut Vec<u8>, status: StatusCode, headers: &HeaderMap, last: &[HeaderName]) -> bool {
-    let mut has_last = false;
+    status_line(out, status);
+    fields(out, headers, last)
+}
+
+pub fn status_line(out: &mut Vec<u8>, status: StatusCode) {
+    if status == StatusCode::OK {
+        return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    }
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
     out.extend_from_slice(status.canonical_reason().unwrap_or("").as_bytes());
     out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the reply's own fields but `last`, which the caller writes behind them. Returns whether there are
+/// any of these.
+pub fn fields(out: &mut Vec<u8>, headers: &HeaderMap, last: &[HeaderName]) -> bool {
+    let mut has_last = false;
     for (name, value) in headers {
         // Framing and persistence are the connection's own affair.
         if matches!(*name, CONTENT_LENGTH | TRANSFER_ENCODING | CONNECTION) {
@@ -35,8 +47,8 @@ pub fn start(out: &mut Vec<u8>, status: StatusCode, headers: &HeaderMap, last: &
     has_last
 }
 
-pub fn field_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
+pub fn field_line(out: &mut Vec<u8>, name: impl AsRef<[u8]>, value: &[u8]) {
+    out.extend_from_slice(name.as_ref());
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");

@@ -1,6 +1,8 @@
 //! The uwsgi request packet: modifier1 (0), length (u16, little-endian), modifier2 (0), then the variables,
 //! each a length (u16, little-endian) and a name, a length and a value.
 
+use std::cell::RefCell;
+
 use bytes::{Bytes, BytesMut};
 use cgi::environ::{self, EnvironRefusal, OversizedRequest, Request, Variables};
 
@@ -23,28 +25,38 @@ pub struct PacketLimits {
 
 /// The packet for a request.
 pub fn encode(request: &Request<'_>, limits: PacketLimits) -> Result<Bytes, EnvironRefusal> {
-    let mut encoder = Encoder::new();
-    environ::variables(request, &mut encoder)?;
-    Ok(encoder.finish(limits)?)
+    ROOM.with_borrow_mut(|room| {
+        let mut encoder = Encoder::new(room);
+        environ::variables(request, &mut encoder)?;
+        Ok(encoder.finish(limits)?)
+    })
+}
+
+thread_local! {
+    /// Where packets are written, one after the other.
+    static ROOM: RefCell<Vec<u8>> = RefCell::new(vec![0; 2048]);
 }
 
 /// Writes a packet, variable by variable. Holds at most 64 KiB.
 #[derive(Debug)]
-pub struct Encoder {
-    packet: Vec<u8>,
+pub struct Encoder<'a> {
+    /// Grows where it is too short. What is in it is of no matter.
+    packet: &'a mut Vec<u8>,
+    end: usize,
     variables: usize,
 }
 
-impl Encoder {
-    pub fn new() -> Self {
-        let mut packet = Vec::with_capacity(2048);
-        packet.extend_from_slice(&[0; HEADER]);
-        Self { packet, variables: 0 }
+impl<'a> Encoder<'a> {
+    pub fn new(room: &'a mut Vec<u8>) -> Self {
+        if room.len() < HEADER {
+            room.resize(HEADER, 0);
+        }
+        Self { packet: room, end: HEADER, variables: 0 }
     }
 
     /// The packet, ready to send.
-    pub fn finish(mut self, limits: PacketLimits) -> Result<Bytes, OversizedRequest> {
-        let bytes = self.packet.len() - HEADER;
+    pub fn finish(self, limits: PacketLimits) -> Result<Bytes, OversizedRequest> {
+        let bytes = self.end - HEADER;
         if bytes > limits.block {
             return Err(OversizedRequest::Block { bytes, limit: limits.block });
         }
@@ -53,37 +65,43 @@ impl Encoder {
         }
         let [low, high] = u16::try_from(bytes).map_err(|_| OversizedRequest::Packet)?.to_le_bytes();
         self.packet[..HEADER].copy_from_slice(&[MODIFIER1, low, high, MODIFIER2]);
-        Ok(self.packet.into())
+        Ok(Bytes::copy_from_slice(&self.packet[..self.end]))
     }
 
-    /// `text` is not longer than [`LARGEST`].
-    #[inline]
-    fn text(&mut self, text: &[u8]) {
-        self.packet.extend_from_slice(&(text.len() as u16).to_le_bytes());
-        self.packet.extend_from_slice(text);
+    #[cold]
+    fn grow(&mut self, end: usize) {
+        self.packet.resize(end.next_power_of_two(), 0);
     }
 }
 
-impl Variables for Encoder {
+impl Variables for Encoder<'_> {
     /// Adds a variable. The name is the caller's own and not empty: uWSGI drops a request that holds an empty
     /// one.
+    #[inline(always)]
     fn variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), OversizedRequest> {
-        let bytes = 2 + name.len() + 2 + value.len();
-        if self.packet.len() - HEADER + bytes > LARGEST {
+        let end = self.end + 2 + name.len() + 2 + value.len();
+        if end > HEADER + LARGEST {
             return Err(OversizedRequest::Packet);
         }
-        self.packet.reserve(bytes);
-        self.text(name);
-        self.text(value);
+        if end > self.packet.len() {
+            self.grow(end);
+        }
+        let room = &mut self.packet[self.end..end];
+        put(put(room, name), value);
+        self.end = end;
         self.variables += 1;
         Ok(())
     }
 }
 
-impl Default for Encoder {
-    fn default() -> Self {
-        Self::new()
-    }
+/// Writes length and text, which is not longer than [`LARGEST`], and gives the room behind them.
+#[inline(always)]
+fn put<'a>(room: &'a mut [u8], text: &[u8]) -> &'a mut [u8] {
+    let (length, room) = room.split_at_mut(2);
+    length.copy_from_slice(&(text.len() as u16).to_le_bytes());
+    let (place, room) = room.split_at_mut(text.len());
+    place.copy_from_slice(text);
+    room
 }
 
 /// A packet as a server reads it.
@@ -136,7 +154,8 @@ mod tests {
     const WIDE: PacketLimits = PacketLimits { block: LARGEST, variables: usize::MAX };
 
     fn packet_of(variables: &[(&[u8], &[u8])]) -> Bytes {
-        let mut encoder = Encoder::new();
+        let mut room = Vec::new();
+        let mut encoder = Encoder::new(&mut room);
         for (name, value) in variables {
             encoder.variable(name, value).unwrap();
         }
@@ -154,21 +173,23 @@ mod tests {
 
     #[test]
     fn refuses_what_the_server_would_drop() {
-        let filled = |value: usize| {
-            let mut encoder = Encoder::new();
-            encoder.variable(b"A", &vec![b'x'; value]).map(|()| encoder)
+        let mut room = Vec::new();
+        let mut filled = |value: usize, limits: PacketLimits| {
+            let mut encoder = Encoder::new(&mut room);
+            encoder.variable(b"A", &vec![b'x'; value])?;
+            encoder.finish(limits)
         };
         let narrow = PacketLimits { block: 4096, variables: 2 };
-        assert!(filled(4096 - 5).unwrap().finish(narrow).is_ok());
-        assert_eq!(
-            filled(4096 - 4).unwrap().finish(narrow),
-            Err(OversizedRequest::Block { bytes: 4097, limit: 4096 })
-        );
-        assert_eq!(filled(LARGEST - 5).unwrap().finish(WIDE).unwrap().len(), HEADER + LARGEST);
-        assert_eq!(filled(LARGEST - 4).unwrap_err(), OversizedRequest::Packet);
-        assert_eq!(filled(LARGEST + 1).unwrap_err(), OversizedRequest::Packet);
+        assert!(filled(4096 - 5, narrow).is_ok());
+        assert_eq!(filled(4096 - 4, narrow), Err(OversizedRequest::Block { bytes: 4097, limit: 4096 }));
+        assert_eq!(filled(LARGEST - 5, WIDE).unwrap().len(), HEADER + LARGEST);
+        assert_eq!(filled(LARGEST - 4, WIDE).unwrap_err(), OversizedRequest::Packet);
+        assert_eq!(filled(LARGEST + 1, WIDE).unwrap_err(), OversizedRequest::Packet);
 
-        let mut three = Encoder::new();
+        // What was written before is not sent again.
+        assert_eq!(filled(1, WIDE).unwrap()[..], *b"\0\x06\0\0\x01\0A\x01\0x");
+
+        let mut three = Encoder::new(&mut room);
         for name in [b"A", b"B", b"C"] {
             three.variable(name, b"").unwrap();
         }
@@ -177,7 +198,8 @@ mod tests {
 
     #[test]
     fn a_refused_variable_leaves_no_half_of_itself() {
-        let mut encoder = Encoder::new();
+        let mut room = Vec::new();
+        let mut encoder = Encoder::new(&mut room);
         encoder.variable(b"A", b"1").unwrap();
         encoder.variable(b"B", &vec![b'x'; LARGEST]).unwrap_err();
         let mut packet = BytesMut::from(&encoder.finish(WIDE).unwrap()[..]);
@@ -212,7 +234,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_encoded_is_decoded(variables: Vec<(Vec<u8>, Vec<u8>)>) {
-            let mut encoder = Encoder::new();
+            let mut room = Vec::new();
+            let mut encoder = Encoder::new(&mut room);
             for (name, value) in &variables {
                 encoder.variable(name, value).unwrap();
             }

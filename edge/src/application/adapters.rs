@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use weir_proto::fetch::{BodyMessages, Replies};
 use weir_proto::origin::RequestHead;
+use weir_proto::plain::PlainRequest;
 
 use crate::peers::WsgiAdapters;
 use crate::peers::look_up::LOOK_UP_TIMEOUT;
@@ -76,6 +77,11 @@ impl Adapters {
         let (known, turn) = (self.known.load(), self.turn.fetch_add(1, Ordering::Relaxed));
         let chosen = best(&known, turn, but.map(|call| &*call.adapter), Instant::now())?;
         Some(Call::count(chosen.clone()))
+    }
+
+    /// Begins a call in this process, with what nothing was copied of.
+    pub(crate) fn ask_here(&self, request: &PlainRequest<'_>) -> Option<Replies> {
+        self.only.as_ref()?.ask_here(request)
     }
 
     /// In this process none is lost.

@@ -16,6 +16,7 @@ use weir_proto::origin::{End, FetchReply, Kind, fetch_reply};
 
 use crate::application::adapters::Call;
 use crate::application::failure::{Failure, blame_client, from_status, is_lost};
+use crate::application::plain_fields::PlainFields;
 use crate::application::upstream::Upstream;
 use crate::request::body::BodyFault;
 use crate::variables::application_work::WEIR_VIEW;
@@ -25,6 +26,8 @@ pub(crate) struct OriginReply {
     /// 101 only if the request asked for it.
     pub status: StatusCode,
     pub headers: HeaderMap,
+    /// They go through as these lines, and are not among `headers`.
+    pub plain: Option<PlainFields>,
     pub server: String,
     pub upstream: Arc<Upstream>,
     pub body: Body,
@@ -48,6 +51,8 @@ pub(super) struct ReplySource {
     pub(super) fault: Arc<OnceLock<BodyFault>>,
     pub(super) patience: Duration,
     pub(super) asked: Instant,
+    /// The reply goes through: nobody looks at fields that say nothing to us.
+    pub(super) plain: bool,
 }
 
 /// The first message of a reply.
@@ -56,7 +61,7 @@ pub(super) fn begun(
     reading: ReplySource,
     switches: bool,
 ) -> Result<OriginReply, Failure> {
-    let ReplySource { replies, fault, mut patience, asked } = reading;
+    let ReplySource { replies, fault, mut patience, asked, plain } = reading;
     let head = match first.and_then(|reply| reply.message) {
         Some(fetch_reply::Message::Head(head)) => head,
         Some(fetch_reply::Message::Failure(failure)) => return Err(blame_client(failure.into(), &fault)),
@@ -65,7 +70,11 @@ pub(super) fn begun(
     let invalid = || Failure::new(Kind::BadReply, "the wsgi-adapter sent an invalid head");
     let status = u16::try_from(head.status).ok().and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or_else(invalid)?;
-    let mut headers = fields::into_headers(head.fields).map_err(|_| invalid())?;
+    let plain = if plain { PlainFields::of(&head.fields) } else { None };
+    let mut headers = match plain {
+        Some(_) => HeaderMap::new(),
+        None => fields::into_headers(head.fields).map_err(|_| invalid())?,
+    };
     if status.is_informational() {
         let protocol = HeaderValue::try_from(head.upgrade).map_err(|_| invalid())?;
         if !switches || status != StatusCode::SWITCHING_PROTOCOLS {
@@ -89,7 +98,7 @@ pub(super) fn begun(
         call: None,
         upstream: upstream.clone(),
     };
-    Ok(OriginReply { status, headers, server: head.server, upstream, body })
+    Ok(OriginReply { status, headers, plain, server: head.server, upstream, body })
 }
 
 /// How long a head is held back if its application sends it long before its body (a stream of events).

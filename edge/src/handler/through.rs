@@ -3,17 +3,19 @@
 //! a request for the handler. Everything else goes through the handler, which asks the same.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::Version;
 use http1::head::{self, Head, KnownField, KnownFields, Limits};
 use process::telemetry;
 use process::trace::TraceContext;
-use weir_proto::origin::{Field, RequestHead};
+use weir_proto::fetch::Replies;
+use weir_proto::origin::RequestHead;
+use weir_proto::plain::PlainRequest;
 
 use crate::Edge;
 use crate::acme::CHALLENGE_PATH;
+use crate::application::{Application, Failure, OriginReply};
 use crate::handler::pass::BypassCall;
 use crate::handler::{self, finish};
 use crate::reply::{Reply, answer, first_chunk};
@@ -44,9 +46,15 @@ pub(crate) struct ThroughRequest {
     pub(crate) trace: TraceContext,
     pub(crate) started: Instant,
     is_conditional: bool,
-    /// The head as it came, but for names of fields, which are in lower case.
-    head: Bytes,
-    asked: RequestHead,
+    /// As it came.
+    head: Box<[u8]>,
+}
+
+/// What the application is asked.
+pub(crate) enum AskedRequest {
+    /// In this process, what was made of the head where it was read; and how long it may take.
+    Made(Replies, Duration),
+    Copied(Box<RequestHead>),
 }
 
 /// A plain request's place, and when it came.
@@ -58,7 +66,12 @@ pub(crate) struct PlaceOfRequest<'a> {
 
 impl ThroughRequest {
     /// `None`: it goes the long way. `head` is one that `plain::find` has found no more in than a path.
-    pub(crate) fn of(edge: &Edge, head: &Head<'_>, via: &Via, at: &PlaceOfRequest<'_>) -> Option<Box<Self>> {
+    pub(crate) fn of(
+        edge: &Edge,
+        head: &Head<'_>,
+        via: &Via,
+        at: &PlaceOfRequest<'_>,
+    ) -> Option<(Self, AskedRequest)> {
         let PlaceOfRequest { site, location, started } = *at;
         let target = head.target.as_str();
         let trusted = edge.settings.trusted();
@@ -74,44 +87,48 @@ impl ThroughRequest {
         {
             return None;
         }
-        let line = |name, value| Field { name, value };
-        let (memory, fields) = head.fields.to_lines(line)?;
         let client = Client { address: via.peer.ip().to_canonical(), port: via.peer.port() };
         let (version, trace) = (via.version(head), telemetry::sampler().decide(None));
-        let timeout = u64::try_from(location.timeout.as_millis()).unwrap_or(u64::MAX);
-        let asked = RequestHead {
-            pool: location.pool.as_deref()?.to_owned(),
-            method: head.method.to_owned(),
-            target: Bytes::copy_from_slice(target.as_bytes()),
-            scheme: via.scheme.as_str().to_owned(),
-            protocol: protocol(version).to_owned(),
-            authority: head.host.map_or("", |host| host.as_str()).to_owned(),
-            fields,
-            client_address: client.address_text(),
-            client_port: client.port.into(),
-            server_name: site.name.to_string(),
-            server_port: via.port.into(),
-            document_root: location.document_root.constant.as_deref().unwrap_or_default().to_owned(),
-            deadline_ms: timeout,
-            traceparent: trace.to_header(),
-            priority: location.priority.into(),
+        let application = &edge.cache.application;
+        let patience = application.patience(location.timeout);
+        let head_only = head.method == "HEAD";
+        let request = PlainRequest {
+            pool: location.pool.as_deref()?,
+            method: if head_only { "HEAD" } else { "GET" },
+            target: target.as_bytes(),
+            scheme: via.scheme.as_str(),
+            protocol: protocol(version),
+            authority: head.host.map_or("", |host| host.as_str()),
+            fields: &head.fields.handed_on()?,
+            client: client.is_named_by_address().then_some(client.address),
+            client_address: &client.address_text(),
+            client_port: client.port,
+            server_name: &site.name,
+            server_port: via.port,
+            document_root: location.document_root.constant.as_deref().unwrap_or_default(),
+            deadline_ms: milliseconds(patience),
+            read_timeout_ms: milliseconds(location.timeout),
+            traceparent: &trace.to_header(),
+            priority: location.priority,
             stream_body: location.stream_body,
             stream_reply: location.stream_reply,
-            variables: location.variables.to_string(),
-            read_timeout_ms: timeout,
-            ..RequestHead::default()
+            variables: &location.variables,
         };
-        Some(Box::new(Self {
+        let asked = match application.ask_here(&request) {
+            Some(replies) => AskedRequest::Made(replies, patience),
+            None => AskedRequest::Copied(Box::new(request.to_head())),
+        };
+        let request = Self {
             location: location.clone(),
             client,
             version,
-            head_only: head.method == "HEAD",
+            head_only,
             trace,
             started,
             is_conditional: head.seen.any(CONDITIONS),
-            head: memory,
-            asked,
-        }))
+            head: head.fields.of_head().into(),
+        };
+        Some((request, asked))
     }
 
     /// Reads the head once more, for what few requests need.
@@ -128,18 +145,20 @@ impl ThroughRequest {
 
     /// What the application replies, as the handler would pass it on. If it names another location
     /// (`elsewhere`), the handler has to go on.
-    pub(crate) async fn answered(&mut self, edge: &Edge) -> Reply {
+    pub(crate) async fn answered(&self, edge: &Edge, asked: AskedRequest, limits: &Limits) -> Reply {
         let application = &edge.cache.application;
         let call = BypassCall::begin(self.is_conditional, None);
-        // Where a call can be lost on its way, the same may be asked once more.
-        let again = application.may_ask_again().then(|| self.asked.clone());
-        let again = || again.clone().unwrap_or_default();
-        let (first, body) = (std::mem::take(&mut self.asked), RequestBody::empty());
-        let target = first.target.clone();
-        let fetched = application.fetch_again(first, again, body, None).await;
+        let fetched = match asked {
+            AskedRequest::Made(replies, patience) => application.answered_here(replies, patience).await,
+            // Boxed, as what a request in this process has no use for.
+            AskedRequest::Copied(head) => Box::pin(fetch_copied(application, *head)).await,
+        };
         let reply = match call.reply(fetched) {
             Ok(reply) => answer::relayed(reply, None),
-            Err(failure) => call.failed(&edge.cache, &String::from_utf8_lossy(&target), failure),
+            Err(failure) => {
+                let target = self.reread(limits, |head| Some(head.target.as_str().to_owned()));
+                call.failed(&edge.cache, &target.unwrap_or_default(), failure)
+            }
         };
         let reply = reply.at(&self.location);
         if reply.elsewhere.is_some() {
@@ -148,6 +167,18 @@ impl ThroughRequest {
         let reply = handler::at_pace(first_chunk::settle(reply).await, None);
         finish::in_last_form(edge, reply)
     }
+}
+
+/// Asks with a head that may be sent to another process.
+async fn fetch_copied(application: &Application, first: RequestHead) -> Result<OriginReply, Failure> {
+    // Where a call can be lost on its way, the same may be asked once more.
+    let again = application.may_ask_again().then(|| first.clone());
+    let again = || again.clone().unwrap_or_default();
+    application.fetch_again(first, again, RequestBody::empty(), None).await
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

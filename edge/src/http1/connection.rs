@@ -25,7 +25,7 @@ use crate::connection::proxied::ProxyAddresses;
 use crate::connection::stream::Stream;
 use crate::connection::watchdog::Watchdog;
 use crate::handler::plain::{self, PlainWay};
-use crate::handler::through::ThroughRequest;
+use crate::handler::through::{AskedRequest, ThroughRequest};
 use crate::http1::connection::exchange::ReceivedRequest;
 use crate::http1::linger::{Persistence, linger};
 use crate::http1::send_hit::{self, RestOfHit, Room};
@@ -96,7 +96,7 @@ enum ConnectionStep {
     Request(Box<ReceivedRequest>),
     /// It goes straight to the application.
     Through {
-        request: Box<ThroughRequest>,
+        request: Box<(ThroughRequest, AskedRequest)>,
         after: Persistence,
     },
     /// And whether the request is HEAD.
@@ -344,7 +344,7 @@ impl Connection {
         if let Some(PlainWay::Through(place)) = &way
             && let Some(request) = ThroughRequest::of(&self.edge, &head, &self.via, place)
         {
-            return (ConnectionStep::Through { request, after }, used);
+            return (ConnectionStep::Through { request: Box::new(request), after }, used);
         }
         if let Some(PlainWay::Hit(hit)) = way {
             let keep_alive = after == Persistence::Next;

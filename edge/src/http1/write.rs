@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
 use http::header::{DATE, UPGRADE};
 use http::{HeaderName, HeaderValue, Version};
-use http1::write::{bodiless, field_line, length_line, persistence_line, start, title_names};
+use http1::write::{bodiless, field_line, fields, length_line, persistence_line, status_line, title_names};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::cache::page::LAST;
@@ -213,7 +213,9 @@ pub(crate) fn whole_head(out: &mut Vec<u8>, reply: &Reply, manner: WriteManner) 
 }
 
 fn write_head(out: &mut Vec<u8>, reply: &Reply, framing: Framing, keep_alive: bool, manner: WriteManner) {
-    let has_last = start(out, reply.status, &reply.headers, &LAST);
+    status_line(out, reply.status);
+    out.extend_from_slice(&reply.lines);
+    let has_last = fields(out, &reply.headers, &LAST);
     match framing {
         Framing::Length(length) => length_line(out, length),
         Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),

@@ -12,6 +12,7 @@ use http_cache::cache_status::{self, CACHE_STATUS, CacheStatus, Fwd};
 use http_cache::conditional::{self, Answer, ByteRange, Role, SelectedRepresentation, multipart};
 use http_cache::{Reason, fields};
 
+use crate::application::plain_fields::PlainFields;
 use crate::application::{Failure, OriginReply};
 use crate::cache::flights::{ServedPage, Source};
 use crate::cache::page::{Page, PageHead, Staleness};
@@ -144,7 +145,13 @@ fn unsatisfiable(length: u64) -> Reply {
 /// The application's reply for one visitor alone. `reason` says why it is not cached; `None`: the location
 /// has no cache.
 pub(crate) fn relayed(reply: OriginReply, reason: Option<Reason>) -> Reply {
-    let OriginReply { status, mut headers, body, upstream, .. } = reply;
+    let OriginReply { status, mut headers, plain, body, upstream, .. } = reply;
+    if let Some(PlainFields { lines, length }) = plain {
+        let through = Reply::new(status, headers, ReplyBody::Origin(Box::new(body))).with_length(length);
+        let mut through = Reply { lines, ..through }.noting(CacheResult::Bypass);
+        through.note.upstream = Some(upstream);
+        return through;
+    }
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     // Few replies steer. To ask the map for each name costs more than to look at what is there.
     let (elsewhere, told_rate) = match headers.keys().any(|name| name.as_str().starts_with("x-accel-")) {

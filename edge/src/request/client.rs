@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use http::Version;
 
-use crate::connection::unix_client::named;
+use crate::connection::unix_client::{UNIX, named};
 
 /// The client's address, with trusted proxies resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// Whether the address is one: a client that came by a unix socket has none.
+    pub(crate) fn is_named_by_address(&self) -> bool {
+        self.address != UNIX
+    }
+
     /// The address as text.
     pub(crate) fn address_text(&self) -> String {
         let IpAddr::V4(address) = self.address else { return named(self.address) };
@@ -46,7 +51,7 @@ mod tests {
 
     #[test]
     fn an_address_is_written_as_the_library_does() {
-        assert_eq!(Client { address: crate::connection::unix_client::UNIX, port: 0 }.address_text(), "unix:");
+        assert_eq!(Client { address: UNIX, port: 0 }.address_text(), "unix:");
         for text in ["0.0.0.0", "1.20.255.9", "255.255.255.255", "::1", "2001:db8::7", "::ffff:1.2.3.4"] {
             let address: IpAddr = text.parse().unwrap();
             assert_eq!(Client { address, port: 0 }.address_text(), address.to_string());

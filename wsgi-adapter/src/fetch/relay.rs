@@ -42,7 +42,7 @@ impl Fetch<'_> {
     /// the client is.
     pub(super) async fn relay(&mut self, mut reply: Reply, mut slot: Slot) -> Result<(), Error> {
         let (pool, replies) = (self.pool, self.replies);
-        let is_buffered = !self.head.stream_reply && is_buffered(&reply.head);
+        let is_buffered = !self.terms.stream_reply && is_buffered(&reply.head);
         if is_event_stream(&reply.head) {
             lasts(&reply, &mut slot)?;
         }
@@ -152,7 +152,7 @@ impl Fetch<'_> {
 
     /// The reply's head as the edge is told it.
     fn told_head(&self, reply: &mut Reply, slot: &Slot) -> ReplyHead {
-        let head = told_head(&mut reply.head, &self.head.method, slot.server().address.as_str());
+        let head = told_head(&mut reply.head, self.terms.method, slot.server().address.as_str());
         let connect_us = u32::try_from(self.connecting.as_micros()).unwrap_or(u32::MAX);
         ReplyHead { connect_us, earlier: self.earlier.clone(), ..head }
     }

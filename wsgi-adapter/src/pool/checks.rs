@@ -74,11 +74,11 @@ async fn ask(pool: &Pool, server: &Server, settings: &CheckConfig) -> Result<Rep
     let dialect = Dialect::of(&server.address, &pool.config);
     let outgoing = ServerRequest {
         dialect,
-        opening: dialect.opening(&head, BodyLength::Nothing, &pool.config)?,
+        opening: &dialect.opening(&head, BodyLength::Nothing, &pool.config)?,
         body: BodyLength::Nothing,
         head_only: false,
         idempotent: true,
-        form: dialect.form(&head),
+        form: dialect.form(&head.upgrade),
     };
     let until = Instant::now() + settings.timeout.0;
     let (mut nothing, mut progress) = (Upload::empty(), Progress::Nothing);

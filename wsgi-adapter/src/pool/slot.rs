@@ -48,8 +48,8 @@ impl Slot {
 
     /// Sees to it that the visitor of this request comes to the same server next time (`sticky`). `fields`:
     /// those of the reply.
-    pub(crate) fn bind(&self, head: &RequestHead, fields: &mut Vec<ResponseField>) {
-        if let Some(sticky) = &self.pool.sticky
+    pub(crate) fn bind(&self, head: Option<&RequestHead>, fields: &mut Vec<ResponseField>) {
+        if let (Some(sticky), Some(head)) = (&self.pool.sticky, head)
             && (self.wanted.bound != Some(self.server.id) || sticky.always_looks())
         {
             sticky.bind(head, &self.server, fields, Instant::now());

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use process::client_key::ClientKey;
 use weir_proto::origin::{Priority, RequestHead};
+use weir_proto::plain::PlainRequest;
 
 use super::member::ServerId;
 use crate::config::HashKey;
@@ -24,15 +25,21 @@ pub(crate) struct SlotRequest {
 }
 
 impl SlotRequest {
-    pub(super) fn new(head: &RequestHead, key: &HashKey, bound: Option<ServerId>) -> Self {
+    /// `key`: `None` where no server is chosen by one.
+    pub(super) fn new(head: &RequestHead, key: Option<&HashKey>, bound: Option<ServerId>) -> Self {
         Self {
             client: client(head),
             shared: head.shared,
-            key: key_of(head, key).map(Box::from),
+            key: key.and_then(|key| key_of(head, key)).map(Box::from),
             bound,
             priority: head.priority(),
             tried: Vec::new(),
         }
+    }
+
+    /// What choosing looks at where it is by no key.
+    pub(super) fn of_plain(request: &PlainRequest<'_>) -> Self {
+        Self { client: request.client, priority: request.priority, ..Self::default() }
     }
 
     /// The client as its part of the pool is counted.

@@ -55,7 +55,7 @@ fn slot(
     deadline: Deadline,
 ) -> Pin<Box<impl Future<Output = Result<Slot, PoolFull>> + use<>>> {
     let pool = Arc::clone(pool);
-    Box::pin(async move { pool.slot(&head(), deadline).await })
+    Box::pin(async move { pool.slot(pool.wanted(&head()), deadline).await })
 }
 
 /// A slot, if there is one at once.
@@ -170,7 +170,7 @@ async fn the_urgent_are_served_first_and_take_the_place_of_others() {
     let held = at_once(&pool).unwrap();
     let ask = |priority: Priority| {
         let (pool, head) = (Arc::clone(&pool), RequestHead { priority: priority.into(), ..head() });
-        Box::pin(async move { pool.slot(&head, never()).await })
+        Box::pin(async move { pool.slot(pool.wanted(&head), never()).await })
     };
     let (mut low, mut normal, mut high) = (ask(Priority::Low), ask(Priority::Normal), ask(Priority::High));
     assert!((&mut low).now_or_never().is_none() && (&mut normal).now_or_never().is_none());
@@ -217,11 +217,11 @@ fn visitor(cookies: &str) -> RequestHead {
 
 /// Where a request goes, and the cookies that the reply then sets besides `fields`.
 async fn visit(pool: &Arc<Pool>, head: &RequestHead, fields: &[&'static str]) -> (String, Vec<String>) {
-    let slot = pool.slot(head, never()).await.unwrap();
+    let slot = pool.slot(pool.wanted(head), never()).await.unwrap();
     let field =
         |value: &'static str| http1::reply::ResponseField { name: "set-cookie".into(), value: value.into() };
     let mut fields: Vec<_> = fields.iter().copied().map(field).collect();
-    slot.bind(head, &mut fields);
+    slot.bind(Some(head), &mut fields);
     let cookies = fields.iter().map(|field| String::from_utf8_lossy(&field.value).into_owned());
     (slot.server().address.to_string(), cookies.collect())
 }

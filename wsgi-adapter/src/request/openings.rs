@@ -9,8 +9,8 @@ use crate::request::BodyLength;
 use crate::request::protocol::Dialect;
 
 pub(crate) struct Openings<'a> {
-    head: &'a RequestHead,
-    pool: &'a PoolConfig,
+    /// What others are made of; `None`: there are no others.
+    source: Option<(&'a RequestHead, &'a PoolConfig)>,
     pub(crate) body: BodyLength,
     made: Vec<(Dialect, Bytes)>,
 }
@@ -19,19 +19,29 @@ impl<'a> Openings<'a> {
     /// Makes the openings for all servers of the settings, so that a request which one of them would not take
     /// is refused before any is asked.
     pub(crate) fn new(head: &'a RequestHead, body: BodyLength, pool: &'a PoolConfig) -> Result<Self, Error> {
-        let mut openings = Self { head, pool, body, made: Vec::with_capacity(1) };
+        let mut openings = Self { source: Some((head, pool)), body, made: Vec::with_capacity(1) };
         for server in &pool.servers {
             openings.of(Dialect::of(&server.address, pool))?;
         }
         Ok(openings)
     }
 
-    pub(crate) fn of(&mut self, dialect: Dialect) -> Result<Bytes, Error> {
-        if let Some((_, opening)) = self.made.iter().find(|(known, _)| *known == dialect) {
-            return Ok(opening.clone());
-        }
-        let opening = dialect.opening(self.head, self.body, self.pool)?;
-        self.made.push((dialect, opening.clone()));
-        Ok(opening)
+    /// The only opening, for a request without a body and servers that are all spoken to alike.
+    pub(crate) fn only(dialect: Dialect, opening: Bytes) -> Self {
+        Self { source: None, body: BodyLength::Nothing, made: vec![(dialect, opening)] }
+    }
+
+    pub(crate) fn of(&mut self, dialect: Dialect) -> Result<&[u8], Error> {
+        let at = match self.made.iter().position(|(known, _)| *known == dialect) {
+            Some(at) => at,
+            None => {
+                // A pool has servers of no other protocol than its settings name.
+                let strange = || Error::Contract("a server of another protocol".into());
+                let (head, pool) = self.source.ok_or_else(strange)?;
+                self.made.push((dialect, dialect.opening(head, self.body, pool)?));
+                self.made.len() - 1
+            }
+        };
+        Ok(self.made.get(at).map_or(&[][..], |(_, opening)| opening))
     }
 }

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use cgi::environ::Manner;
 use http1::reply::ResponseForm;
 use weir_proto::origin::RequestHead;
+use weir_proto::plain::PlainRequest;
 
 use crate::address::{Address, Protocol};
 use crate::config::{Flavour, PoolConfig};
@@ -36,6 +37,14 @@ impl Dialect {
         Self { protocol: address.protocol(), flavour: pool.flavour }
     }
 
+    /// That of all servers of a pool, if it is one.
+    pub(crate) fn of_all(pool: &PoolConfig) -> Option<Self> {
+        let (first, others) = pool.servers.split_first()?;
+        let protocol = first.address.protocol();
+        let is_one = others.iter().all(|other| other.address.protocol() == protocol);
+        is_one.then_some(Self { protocol, flavour: pool.flavour })
+    }
+
     /// All that is sent before the body. A request that the server would not take is refused here.
     pub(crate) fn opening(
         self,
@@ -47,6 +56,15 @@ impl Dialect {
             Protocol::Uwsgi => uwsgi::opening(head, body, self.manner(), pool),
             Protocol::Http => http::opening(head, body, pool),
             Protocol::FastCgi => fastcgi::opening(head, body, self.manner(), pool),
+        }
+    }
+
+    /// All that is sent of a plain request. `None`: it is made of its head, or there is something to say
+    /// against it.
+    pub(crate) fn plain_opening(self, request: &PlainRequest<'_>, pool: &PoolConfig) -> Option<Bytes> {
+        match self.protocol {
+            Protocol::Uwsgi => uwsgi::plain_opening(request, self.manner(), pool),
+            Protocol::Http | Protocol::FastCgi => None,
         }
     }
 
@@ -92,10 +110,10 @@ impl Dialect {
 
     /// Tells which forms a reply may have. Only HTTP servers frame bodies themselves, and gunicorn before 27,
     /// which sends chunks by uwsgi too.
-    pub(crate) fn form(self, head: &RequestHead) -> ResponseForm<'_> {
+    pub(crate) fn form(self, upgrade: &str) -> ResponseForm<'_> {
         let http = self.protocol == Protocol::Http;
         let chunks = http || (self.protocol == Protocol::Uwsgi && self.flavour == Flavour::Gunicorn);
-        ResponseForm { status_line: http, chunks, upgrade: &head.upgrade }
+        ResponseForm { status_line: http, chunks, upgrade }
     }
 
     fn manner(self) -> Manner {

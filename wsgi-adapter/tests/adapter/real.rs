@@ -177,6 +177,7 @@ fn of_size(bytes: usize) -> RequestHead {
         let fields: Vec<(&[u8], &[u8])> =
             head.fields.iter().map(|field| (&field.name[..], &field.value[..])).collect();
         let request = cgi::environ::Request {
+            distinct_fields: false,
             method: &head.method,
             target: &head.target,
             https: false,

@@ -32,6 +32,7 @@ fn get<'a>(target: &'a str, fields: &'a [(&'a [u8], &'a [u8])]) -> Request<'a> {
         protocol: "HTTP/1.1",
         authority: "example.com:8080",
         fields,
+        distinct_fields: false,
         content_length: None,
         client_address: "192.0.2.1",
         client_port: 50123,

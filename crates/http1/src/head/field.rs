@@ -21,14 +21,6 @@ pub struct FieldSpan {
 }
 
 impl FieldSpan {
-    pub(super) fn name_range(&self) -> Range<usize> {
-        range(self.name)
-    }
-
-    pub(super) fn value_range(&self) -> Range<usize> {
-        range(self.value)
-    }
-
     pub(super) fn name<'a>(&self, head: &'a [u8]) -> &'a [u8] {
         head.get(range(self.name)).unwrap_or_default()
     }

@@ -6,7 +6,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::field::FieldSpan;
 use super::known::{KnownField, KnownFields};
-use crate::repeats::may_repeat;
 
 /// About this connection or this message's framing, both of which end here. `Host` goes on as `Head::host`.
 ///
@@ -69,37 +68,34 @@ impl<'a> Fields<'a> {
         headers
     }
 
-    /// What is handed on, as lines of one copy of the head, names in lower case; and that copy. `None`: two
-    /// lines have the same name, and a map would bring them together.
-    pub fn to_lines<L>(&self, line: impl Fn(Bytes, Bytes) -> L) -> Option<(Bytes, Vec<L>)> {
+    /// What is handed on, names as sent. `None`: two lines have the same name, and a map would bring them
+    /// together.
+    pub fn handed_on(&self) -> Option<Vec<(&'a [u8], &'a [u8])>> {
         if self.repeats() {
             return None;
         }
-        let mut head = self.head.to_vec();
-        for span in self.spans {
-            head.get_mut(span.name_range())?.make_ascii_lowercase();
-        }
-        let head = Bytes::from(head);
         let mut lines = Vec::with_capacity(self.spans.len());
         for span in self.spans.iter().filter(|span| !NOT_HANDED_ON.has(span.known)) {
-            lines.push(line(head.slice(span.name_range()), head.slice(span.value_range())));
+            lines.push((span.name(self.head), span.value(self.head)));
         }
-        Some((head, lines))
+        Some(lines)
+    }
+
+    /// The whole head, from the request line to the empty line.
+    pub fn of_head(&self) -> &'a [u8] {
+        self.head
     }
 
     /// Whether two lines may have the same name. Of very many it is not looked for.
     fn repeats(&self) -> bool {
         const MANY: usize = 64;
-        if !may_repeat(self.spans.iter().map(|span| span.name(self.head))) {
-            return false;
-        }
         let mut seen = KnownFields::default();
         self.spans.len() > MANY
             || self.spans.iter().enumerate().any(|(at, span)| match span.known {
                 KnownField::Other | KnownField::Neutral | KnownField::XForwarded => {
-                    let name = span.name(self.head);
                     let earlier = self.spans.get(..at).unwrap_or_default();
-                    earlier.iter().any(|other| other.name(self.head).eq_ignore_ascii_case(name))
+                    let of_its_kind = earlier.iter().filter(|other| other.known == span.known);
+                    of_its_kind.into_iter().any(|other| is_same(other.name(self.head), span.name(self.head)))
                 }
                 known => {
                     seen.has(known) || {
@@ -109,6 +105,13 @@ impl<'a> Fields<'a> {
                 }
             })
     }
+}
+
+/// Whether the names are the same, in any case of their letters.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    // Most of one length differ here: `sec-fetch-mode`, `sec-fetch-site`.
+    let end = |name: &[u8]| name.last_chunk::<4>().map(|end| u32::from_le_bytes(*end) | 0x2020_2020);
+    one.len() == other.len() && end(one) == end(other) && one.eq_ignore_ascii_case(other)
 }
 
 /// Names that browsers send with each request and that the `http` crate would copy each time.
@@ -164,19 +167,17 @@ mod tests {
             let text = format!("GET /x HTTP/1.1\r\nHost: a.b\r\n{fields}\r\n");
             let mut spans = Vec::new();
             let (head, _) = read(text.as_bytes(), &Limits::default(), &mut spans).unwrap().unwrap();
-            let lines = head.fields.to_lines(|name, value| (name, value));
-            let Some((copy, lines)) = lines else {
+            let Some(lines) = head.fields.handed_on() else {
                 assert!(!is_made, "{fields}");
                 continue;
             };
-            assert!(is_made && copy.eq_ignore_ascii_case(text.as_bytes()), "{fields}");
+            assert!(is_made && head.fields.of_head() == text.as_bytes(), "{fields}");
+            let lines: Vec<_> =
+                lines.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value.to_vec())).collect();
             let of_map: Vec<_> = head
                 .to_headers()
                 .iter()
-                .map(|(name, value)| {
-                    let copy = Bytes::copy_from_slice;
-                    (copy(name.as_str().as_bytes()), copy(value.as_bytes()))
-                })
+                .map(|(name, value)| (name.as_str().as_bytes().to_vec(), value.as_bytes().to_vec()))
                 .collect();
             assert_eq!(lines, of_map, "{fields}");
         }

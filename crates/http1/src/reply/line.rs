@@ -3,11 +3,15 @@
 use std::ops::Range;
 
 use super::BadReply;
-use crate::octets::{is_text, is_token};
+use crate::octets::{TOKEN, is_text, name_end, run};
 
 /// `HTTP/1.1 200 OK`. uWSGI repeats the request's protocol here, which may be `HTTP/2.0`.
 /// The status, and whether the version is HTTP/1.1 (or later: the reply is still framed as that).
 pub(super) fn read_status_line(line: &[u8]) -> Result<(Option<u16>, bool), BadReply> {
+    // As nearly all write it.
+    if let Some(status) = line.strip_prefix(b"HTTP/1.1 ") {
+        return Ok((Some(read_status(status)?), true));
+    }
     let rest = line.strip_prefix(b"HTTP/").ok_or(BadReply::NotHttp)?;
     let space = memchr::memchr(b' ', rest).ok_or(BadReply::NotHttp)?;
     let (version, status) = rest.split_at(space);
@@ -56,11 +60,12 @@ impl LineSpan {
 /// The field line at `line` of a head. Its name is in lower case afterwards.
 pub(super) fn read_field(head: &mut [u8], line: Range<usize>) -> Result<LineSpan, BadReply> {
     let text = &mut head[line.clone()];
-    let colon = memchr::memchr(b':', text).ok_or(BadReply::FieldName)?;
-    let (name, value) = text.split_at_mut(colon);
-    if !is_token(name) {
+    let plain = name_end(text, 0);
+    let colon = if text.get(plain) == Some(&b'_') { run(text, plain, TOKEN) } else { plain };
+    if colon == 0 || text.get(colon) != Some(&b':') {
         return Err(BadReply::FieldName);
     }
+    let (name, value) = text.split_at_mut(colon);
     name.make_ascii_lowercase();
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let value = &value[1..];
@@ -79,8 +84,10 @@ pub(super) fn read_field(head: &mut [u8], line: Range<usize>) -> Result<LineSpan
 }
 
 pub(super) fn read_length(text: &[u8]) -> Result<u64, BadReply> {
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-        return Err(BadReply::ContentLength);
-    }
-    str::from_utf8(text).ok().and_then(|digits| digits.parse().ok()).ok_or(BadReply::ContentLength)
+    let with_digit = |length: u64, byte: &u8| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 { None } else { length.checked_mul(10)?.checked_add(digit.into()) }
+    };
+    let length = text.iter().try_fold(0, with_digit);
+    length.filter(|_| !text.is_empty()).ok_or(BadReply::ContentLength)
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tonic::Status;
 use weir_proto::fetch::{self, BodyMessages, Fetcher, Replies};
 use weir_proto::origin::RequestHead;
+use weir_proto::plain::PlainRequest;
 use weir_proto::transport::Transport;
 
 use crate::peers::look_up::Peer;
@@ -89,6 +90,10 @@ impl Adapter {
 
     pub(crate) fn fetch(&self, head: RequestHead, rest: BodyMessages) -> Replies {
         self.fetcher.fetch(head, rest)
+    }
+
+    pub(crate) fn ask_here(&self, request: &PlainRequest<'_>) -> Option<Replies> {
+        self.fetcher.fetch_plain(request)
     }
 
     pub(crate) fn enter(&self) {

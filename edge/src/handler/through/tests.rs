@@ -5,13 +5,14 @@ use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use parking_lot::Mutex;
 use process::shutdown::Shutdown;
 use tonic::Status;
 use weir_proto::fetch::{BodyMessages, FetchReplies, Fetcher, Replies};
 use weir_proto::origin::fetch_reply::Message;
-use weir_proto::origin::{End, Failure, FetchReply, Kind, ReplyHead};
+use weir_proto::origin::{End, Failure, FetchReply, Field, Kind, ReplyHead};
 
 use super::*;
 use crate::Peers;
@@ -24,8 +25,10 @@ const HOST: &str = "example.com";
 
 /// An application that answers by the path, and notes what it was asked.
 #[derive(Default)]
-struct Application {
+struct OddApplication {
     asked: Mutex<Vec<RequestHead>>,
+    /// It is asked without a copy, where the edge can.
+    takes_plain: bool,
 }
 
 struct ReplyScript(stream::Iter<std::vec::IntoIter<Result<FetchReply, Status>>>);
@@ -40,8 +43,18 @@ impl Stream for ReplyScript {
 
 impl FetchReplies for ReplyScript {}
 
-impl Fetcher for Application {
+impl Fetcher for OddApplication {
     fn fetch(&self, head: RequestHead, _: BodyMessages) -> Replies {
+        self.replies(head)
+    }
+
+    fn fetch_plain(&self, request: &PlainRequest<'_>) -> Option<Replies> {
+        self.takes_plain.then(|| self.replies(request.to_head()))
+    }
+}
+
+impl OddApplication {
+    fn replies(&self, head: RequestHead) -> Replies {
         let path = String::from_utf8_lossy(&head.target).into_owned();
         self.asked.lock().push(head);
         let messages = said(path.split('?').next().unwrap_or_default());
@@ -109,7 +122,7 @@ fn said(path: &str) -> Vec<Message> {
 /// An edge before this application. `long`: a setting that changes nothing, but that a head does not answer,
 /// sends every request the long way.
 fn edge(
-    application: &Arc<Application>,
+    application: &Arc<OddApplication>,
     long: bool,
     change: fn(&mut LocationConfig, &mut Config),
     files: &Path,
@@ -207,7 +220,7 @@ const SETTINGS: [(Change, bool); 7] = [
 ];
 
 /// What was asked since the last time, without what is drawn at random.
-fn asked(application: &Application) -> Vec<RequestHead> {
+fn asked(application: &OddApplication) -> Vec<RequestHead> {
     let mut asked = std::mem::take(&mut *application.asked.lock());
     for head in &mut asked {
         assert!(TraceContext::parse(&head.traceparent).is_some(), "{:?}", head.traceparent);
@@ -218,11 +231,16 @@ fn asked(application: &Application) -> Vec<RequestHead> {
 
 #[tokio::test]
 async fn both_ways_ask_and_answer_the_same() {
+    for takes_plain in [false, true] {
+        hold(&Arc::new(OddApplication { takes_plain, ..OddApplication::default() })).await;
+    }
+}
+
+async fn hold(application: &Arc<OddApplication>) {
     let files = tempfile::TempDir::new().unwrap();
     std::fs::write(files.path().join("a.txt"), "some text in a file").unwrap();
-    let application = Arc::new(Application::default());
     for (number, (change, goes_straight)) in SETTINGS.into_iter().enumerate() {
-        let [straight, long] = [false, true].map(|long| edge(&application, long, change, files.path()));
+        let [straight, long] = [false, true].map(|long| edge(application, long, change, files.path()));
         for path in PATHS.into_iter().chain(["/x/../page", "/.well-known/acme-challenge/a"]) {
             for (fields, is_usual) in FIELDS.into_iter().take(if number == 0 { FIELDS.len() } else { 4 }) {
                 let ways = ["GET / HTTP/1.1", "HEAD / HTTP/1.1", "GET / HTTP/1.0", "POST / HTTP/1.1"];
@@ -237,11 +255,13 @@ async fn both_ways_ask_and_answer_the_same() {
                     let expected = goes_straight && is_usual && is_plain;
                     assert_eq!(is_straight(&straight, &request), expected, "{number}: {request}");
                     assert!(!is_straight(&long, &request), "{number}: {request}");
+                    // Looking which way it goes has asked already.
+                    application.asked.lock().clear();
                     let by_straight = timeless(&answers(&straight, request.as_bytes()).await);
-                    let asked_straight = asked(&application);
+                    let asked_straight = asked(application);
                     let by_long = timeless(&answers(&long, request.as_bytes()).await);
                     assert_eq!(by_straight, by_long, "{number}: to\n{request}");
-                    assert_eq!(asked_straight, asked(&application), "{number}: for\n{request}");
+                    assert_eq!(asked_straight, asked(application), "{number}: for\n{request}");
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use http::Method;
 
-use crate::handler::through::ThroughRequest;
+use crate::handler::through::{AskedRequest, ThroughRequest};
 use crate::handler::visit::ClientAbort;
 use crate::http1::abandon::{self, left, unless};
 use crate::http1::connection::Connection;
@@ -20,9 +20,10 @@ impl Connection {
     /// Takes the request to the application. Returns true if the connection may be used again.
     pub(super) async fn pass_through(
         &mut self,
-        mut request: Box<ThroughRequest>,
+        request: Box<(ThroughRequest, AskedRequest)>,
         after: Persistence,
     ) -> bool {
+        let (request, asked) = *request;
         let (edge, listener) = (self.edge.clone(), self.via.listener);
         let active = GaugeGuard::enter(&edge.metrics.requests_active);
         let client_abort = ClientAbort::default();
@@ -34,9 +35,10 @@ impl Connection {
             title_names: edge.settings.title_names,
         };
         let (stream, buffer) = (&mut self.stream, &mut self.buffer);
+        let limits = &edge.bounds(listener).request_head;
         let answered = {
             let gone = client_abort.heed(left(&mut *stream, &mut *buffer));
-            unless(pin!(gone), pin!(request.answered(&edge))).await
+            unless(pin!(gone), pin!(request.answered(&edge, asked, limits))).await
         };
         let (sent, reply) = match answered {
             None => abandon::nothing_sent(),
@@ -52,7 +54,6 @@ impl Connection {
             }
         };
         let line = || {
-            let limits = &edge.bounds(listener).request_head;
             let by = (request.client.address, request.version);
             request
                 .reread(limits, |head| Some(record::Line::of_head(head, by, &request.trace, request.started)))

@@ -10,13 +10,14 @@ fn from(client: &str) -> RequestHead {
 async fn a_client_has_its_part_of_places_and_others_pass_it() {
     let pool = pool(4, 10, &[server(1)]);
     let (one, other) = (from("192.0.2.1"), from("192.0.2.2"));
-    let _first = pool.slot(&one, never()).await.unwrap();
-    let second = pool.slot(&one, never()).await.unwrap();
-    let third = pool.slot(&one, never());
+    let _first = pool.slot(pool.wanted(&one), never()).await.unwrap();
+    let second = pool.slot(pool.wanted(&one), never()).await.unwrap();
+    let third = pool.slot(pool.wanted(&one), never());
     let mut third = std::pin::pin!(third);
     assert!(third.as_mut().now_or_never().is_none(), "it has its half of the places");
-    let _fourth = pool.slot(&other, never()).now_or_never().expect("places are left").unwrap();
-    let _fifth = pool.slot(&other, never()).now_or_never().expect("another client passes it").unwrap();
+    let _fourth = pool.slot(pool.wanted(&other), never()).now_or_never().expect("places are left").unwrap();
+    let _fifth =
+        pool.slot(pool.wanted(&other), never()).now_or_never().expect("another client passes it").unwrap();
     drop(second);
     third.await.unwrap();
 }
@@ -29,20 +30,20 @@ async fn a_client_has_its_part_of_the_queue() {
     let waiting: Vec<_> = (0..2)
         .map(|_| {
             let (pool, one) = (Arc::clone(&pool), one.clone());
-            let mut waiting = Box::pin(async move { pool.slot(&one, never()).await.map(drop) });
+            let mut waiting = Box::pin(async move { pool.slot(pool.wanted(&one), never()).await.map(drop) });
             assert!(waiting.as_mut().now_or_never().is_none());
             waiting
         })
         .collect();
-    assert_eq!(pool.slot(&one, never()).await.unwrap_err(), PoolFull::Client);
+    assert_eq!(pool.slot(pool.wanted(&one), never()).await.unwrap_err(), PoolFull::Client);
     assert_eq!(
-        pool.slot(&from("192.0.2.2"), never()).await.unwrap_err(),
+        pool.slot(pool.wanted(&from("192.0.2.2")), never()).await.unwrap_err(),
         PoolFull::TooLong,
         "there is room for others"
     );
     drop(waiting);
     assert_eq!(
-        pool.slot(&one, never()).await.unwrap_err(),
+        pool.slot(pool.wanted(&one), never()).await.unwrap_err(),
         PoolFull::TooLong,
         "those who left count no more"
     );
