@@ -22,7 +22,7 @@ from bench.stage import Stage, stage
 
 TABLE = Path(__file__).parent / "count.json"
 CONTENDERS = (NGINX, WEIR)
-# Both answer a page of 9 KiB. "dressed" is a cached one with three added fields, a log in a format of its own, and gzip.
+# Both answer a page of 9 KiB. "dressed" is cached, with three added fields, a log in a format of its own, and gzip.
 PATHS = {"cached": "/long/page", "uncached": "/through/page", "dressed": "/dressed/page"}
 # The most that "dressed" may cost Weir, measured by "cached".
 DRESSED = 1.3

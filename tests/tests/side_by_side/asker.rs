@@ -59,13 +59,11 @@ impl<'a> Asker<'a> {
             client.send(format!(
                 "POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\n{fields}\r\nbegun"
             ));
+            // Which of them is refused depends on their order.
+            thread::sleep(drawn.patience);
             client
         });
-        let begun: Vec<Client> = begun.collect();
-        if !begun.is_empty() {
-            thread::sleep(drawn.patience);
-        }
-        begun
+        begun.collect()
     }
 
     /// Asks over a connection of its own, on which the client shows a certificate.

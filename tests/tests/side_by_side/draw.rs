@@ -36,7 +36,7 @@ const PARTS: &[&str] = &[
 ];
 const LONG: usize = 1_500;
 /// How long a program may take until it has counted the requests that are in progress.
-const SEEN: Duration = Duration::from_millis(40);
+const SEEN: Duration = Duration::from_millis(20);
 /// Requests in progress while another is asked.
 const MOST_HELD: usize = 4;
 
