@@ -145,6 +145,7 @@ impl<'a> Fetch<'a> {
             messages: None,
             connecting: Duration::ZERO,
             earlier: Vec::new(),
+            reading: relay::reading(),
         }
     }
 
