@@ -18,6 +18,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
 os.environ["PYTHONPATH"] = str(HERE.parent / "src")
 if "SITE_STATE" not in os.environ:
     os.environ["SITE_STATE"] = tempfile.mkdtemp(prefix="weir-site-")
+# Where Weir would be, for the pages that are made here; what `weir serve` starts is told another one.
+os.environ.setdefault("WEIR_ADMIN", "127.0.0.1:1")
 django.setup()
 
 

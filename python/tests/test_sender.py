@@ -144,3 +144,25 @@ def test_a_process_that_was_told_nothing_finds_the_weir_of_its_database(
     assert admin.purge(tags=["b"]).complete and listener.orders[-1]["tags"] == ["b"]
     monkeypatch.setenv("WEIR_ADMIN", "off")
     assert usual_addresses("of the site") == ()
+
+
+def test_where_nobody_can_be_told_of_a_change_nothing_is_kept_for_long(
+    listener: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A site that `weir serve` has not started, and whose Weir is not where it looks."""
+    from weir_server._site import Site, Visit
+
+    def lifetime(**more: object) -> str | None:
+        fields: dict[str, str] = {}
+        Site({"TTL": 60, **more}).tell(Visit(), fields, 200, whole=True)
+        return fields.get("Weir-Cache-Control")
+
+    monkeypatch.delenv("WEIR_ADMIN", raising=False)
+    monkeypatch.setattr(_admin, "USUAL_ADDRESS", f"127.0.0.1:{free_port()}")
+    assert lifetime() is None
+    assert lifetime(PURGE=False) == "max-age=60", "as was asked for"
+    assert lifetime(ADMIN=f"127.0.0.1:{free_port()}") == "max-age=60", "purges are tried again until it is there"
+    monkeypatch.setattr(_admin, "USUAL_ADDRESS", listener.address)
+    assert lifetime() == "max-age=60"
+    monkeypatch.setenv("WEIR_ADMIN", "off")
+    assert lifetime() is None

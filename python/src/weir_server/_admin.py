@@ -5,6 +5,8 @@ import http.client
 import json
 import os
 import re
+import socket
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +16,8 @@ from typing import Any
 USUAL_ADDRESS = "127.0.0.1:9900"
 # What one order may hold; Weir accepts 1024 names.
 MAX_NAMES = 1000
+# How often to look whether somebody is at an address that nobody has named, and for how long, in seconds.
+LOOK, PROBE = 5.0, 0.3
 
 
 class PurgeError(Exception):
@@ -99,8 +103,27 @@ class Admin:
     addresses: Sequence[str] | Callable[[], Sequence[str]] = field(default_factory=lambda: usual_addresses())
     token_file: str | None = None
 
+    # Until when it is known whether somebody is at an address that nobody has named.
+    _until: float = 0.0
+    _is_there: bool = False
+
     def known(self) -> Sequence[str]:
         return self.addresses() if callable(self.addresses) else self.addresses
+
+    @property
+    def is_guess(self) -> bool:
+        """Nobody has named the addresses, so they need not be edges of one Weir."""
+        return callable(self.addresses) and not os.environ.get("WEIR_ADMIN")
+
+    def is_there(self) -> bool:
+        """Whether somebody can be told of a change: if not, no page may live longer than its location says."""
+        known = self.known()
+        if not self.is_guess:
+            return bool(known)
+        now = time.monotonic()
+        if now >= self._until:
+            self._is_there, self._until = any(map(listens, known)), now + LOOK
+        return self._is_there
 
     def purge(
         self,
@@ -126,8 +149,6 @@ class Admin:
     def _order(self, order: dict[str, object], timeout: float) -> Outcome:
         failures: list[PurgeError] = []
         outcome: Outcome | None = None
-        # Nobody has named them, so they need not be edges of one Weir.
-        is_guess = callable(self.addresses) and not os.environ.get("WEIR_ADMIN")
         for address in self.known():
             try:
                 purged = self._purged(address, json.dumps(order), timeout)
@@ -140,7 +161,7 @@ class Admin:
                 # What listens at the usual address need not be a Weir.
                 continue
             outcome = purged.with_(outcome) if outcome else purged
-            if not is_guess:
+            if not self.is_guess:
                 return outcome
         silent = [failure for failure in failures if isinstance(failure, Silent)]
         if outcome and not silent:
@@ -210,6 +231,15 @@ class Admin:
             if self.token_file:
                 raise PurgeError(f"token file {file}: {error}") from error
             return None
+
+
+def listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE).close()
+    except OSError:
+        return False
+    return True
 
 
 def usual_addresses(database: str | None = None) -> tuple[str, ...]:

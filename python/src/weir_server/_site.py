@@ -162,7 +162,7 @@ class Site:
             tags = [_tags.EVERYTHING]
         add_tags(fields, tags)
         spoken = any(name in fields for name in SPOKEN)
-        can_purge = bool(self.addresses()) or not self.purges
+        can_purge = not self.purges or self.sender.admin.is_there()
         if self.ttl is not None and can_purge and status == 200 and whole and not spoken and not visit.timed:
             fields[CONTROL] = f"max-age={self.ttl}"
 

@@ -11,7 +11,6 @@ from django.utils.http import parse_http_date_safe
 from weir_server import _tags
 from weir_server._work import FIELD, Work
 from weir_server.django import capture, changes, holes, values
-from weir_server.django.address import addresses
 from weir_server.django.capture import Recorder
 from weir_server.django.conf import conf
 from weir_server.django.decorators import CONTROL, add_tags
@@ -120,7 +119,7 @@ class Visit:
         if self.recorder.reused:
             response[CONTROL] = as_kept(response)
         # Where nobody can be told of a change, nothing is kept beyond what the location says.
-        ttl = conf().ttl if addresses() or not conf().purge else None
+        ttl = conf().ttl if not conf().purge or changes.sender().admin.is_there() else None
         if ttl is not None and self.may_be_kept(response):
             response[CONTROL] = f"max-age={ttl}"
         return response

@@ -90,7 +90,10 @@ def by_condition_within():
 
 def locked():
     with transaction.atomic():
-        return [one.name for one in Item.objects.select_for_update().select_related("vendor").filter(pk__in=[1, 2])]
+        return [
+            one.name
+            for one in Item.objects.select_for_update().select_related("vendor").filter(pk__in=[1, 2]).order_by("pk")
+        ]
 
 
 def iterated():
@@ -147,7 +150,7 @@ def loose_list():
 
 
 def children():
-    return [[one.name, one.note, one.vendor.name] for one in Bundle.objects.select_related("vendor")]
+    return [[one.name, one.note, one.vendor.name] for one in Bundle.objects.select_related("vendor").order_by("pk")]
 
 
 def child_of_parent():
@@ -274,7 +277,7 @@ def grouped():
 
 
 def distinct():
-    return list(Item.objects.order_by("vendor__name", "vendor__pk").values("price").distinct())
+    return list(Item.objects.order_by("vendor__name", "vendor__pk", "price").values("price").distinct())
 
 
 def unions():
@@ -291,7 +294,7 @@ def first_and_last():
 
 
 def json_key():
-    return list(Item.objects.filter(extra__size=2).values_list("name", "extra__size"))
+    return list(Item.objects.filter(extra__size=2).order_by("pk").values_list("name", "extra__size"))
 
 
 def coalesced():
