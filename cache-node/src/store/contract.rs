@@ -9,16 +9,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Barrier;
 use tokio::time::{Instant, sleep};
-use weir_proto::cache::Use;
+use weir_proto::cache::{EntryHead, Use};
 
 pub(crate) use self::setup::patient;
 use self::setup::*;
 use super::redis::Redis;
-use super::{LookUpResult, Mark, PutResult, Release, Store, Token};
+use super::{LookUpResult, Mark, PutResult, Release, Token};
 use crate::config::RedisConfig;
 use crate::entry::Entry;
 use crate::metrics::Metrics;
-use crate::slot::Rules;
+use crate::slot::{Rule, Rules};
 use crate::tests::redis_server::RedisServer;
 
 /// Each of the tests below, over each store.

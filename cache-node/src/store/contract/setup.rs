@@ -69,7 +69,12 @@ pub(super) fn slot(key: &str, vary: &[&str], fields: &[(&'static str, &'static s
 }
 
 /// A page by the Vary `vary`, where the key is known to have these rules.
-pub(super) fn target(key: &str, vary: &[&str], rules: &[&[&str]], fields: &[(&'static str, &'static str)]) -> Target {
+pub(super) fn target(
+    key: &str,
+    vary: &[&str],
+    rules: &[&[&str]],
+    fields: &[(&'static str, &'static str)],
+) -> Target {
     let field = |(name, value): &(&'static str, &'static str)| {
         (HeaderName::from_static(name), HeaderValue::from_static(value))
     };
