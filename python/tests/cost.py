@@ -129,7 +129,9 @@ def refs(kind: str, path: str, times: int) -> int:
 
 def environment() -> dict[str, str]:
     own = {"PYTHONPATH": str(HERE.parent / "src"), "SITE_STATE": tempfile.gettempdir(), "PYTHONHASHSEED": "0"}
-    return {**os.environ, **own}
+    # As `weir serve` tells it.
+    told = {"WEIR_ADMIN": "127.0.0.1:9900"}
+    return {**os.environ, **told, **own}
 
 
 def urls() -> list[object]:

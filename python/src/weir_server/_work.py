@@ -1,5 +1,7 @@
 """What the application has done for one reply: the field Weir-View, which Weir shows in `weir log` and `weir top`."""
 
+from functools import lru_cache
+
 FIELD = "Weir-View"
 # Weir keeps no longer name.
 MAX_NAME = 200
@@ -19,8 +21,12 @@ class Work:
         self.seconds += seconds
 
     def field(self, view: str) -> str:
-        name = "".join(char for char in view if char.isascii() and char.isprintable() and char not in '"\\')
-        return f'"{name[:MAX_NAME]}";queries={self.queries};sql-us={self.seconds * 1e6:.0f}'
+        return f'"{plain(view)}";queries={self.queries};sql-us={self.seconds * 1e6:.0f}'
+
+
+@lru_cache(maxsize=1024)
+def plain(view: str) -> str:
+    return "".join(char for char in view if char.isascii() and char.isprintable() and char not in '"\\')[:MAX_NAME]
 
 
 def name_of(view: object) -> str:
