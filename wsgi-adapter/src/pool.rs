@@ -300,16 +300,21 @@ impl Pool {
         }
     }
 
-    /// The next that waits, with a place for it, or the reason why there will be none. A client that has its
-    /// part of the places is passed over.
+    /// The next that waits, with a place for it, or the reason why there will be none. Clients that have few
+    /// places go before those that have many, so that nobody stands behind all that one client has asked for;
+    /// one that has its part of the places is passed over.
     fn next_waiter(self: &Arc<Self>) -> Option<(oneshot::Sender<SlotResult>, SlotResult)> {
         let mut state = self.state.lock();
         while state.in_flight < self.config.max_in_flight {
             let State { waiting, clients, .. } = &mut *state;
-            let may_go = |waiter: &Waiter| {
-                waiter.slot.is_closed() || clients.may_have(waiter.wanted.client_key(), Resource::Place)
+            let rank = |waiter: &Waiter| {
+                let client = waiter.wanted.client_key();
+                if waiter.slot.is_closed() {
+                    return Some(0);
+                }
+                clients.may_have(client, Resource::Place).then(|| clients.held(client, Resource::Place))
             };
-            let (priority, waiter) = waiting.take_first(may_go)?;
+            let (priority, waiter) = waiting.take_next(rank)?;
             if waiter.slot.is_closed() {
                 continue;
             }

@@ -16,11 +16,11 @@ use process::nofile::{self, Purpose};
 /// Entries of files that nobody sends any more are looked for at this number, and then at twice what is left.
 const SWEEP: usize = 64;
 
-/// By device and inode, which no other file gets while this one is open.
+/// Identified by device and inode, which no other file gets while this one is open.
 #[derive(Debug, Default)]
 pub(super) struct Handles {
     open: Mutex<HandleTable>,
-    clients: Clients,
+    clients: FilesByClient,
 }
 
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ struct HandleTable {
     sweep_at: usize,
 }
 
-type Clients = Arc<Mutex<HashMap<ClientKey, u64>>>;
+type FilesByClient = Arc<Mutex<HashMap<ClientKey, u64>>>;
 
 /// A file that is sent. The client for which it was opened has it, until the last reply with it has ended.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub(super) struct SharedFile {
 /// Counts an open file of a client while it exists.
 #[derive(Debug)]
 struct ClientFile {
-    clients: Clients,
+    clients: FilesByClient,
     key: ClientKey,
 }
 
@@ -81,7 +81,7 @@ impl Deref for SharedFile {
 }
 
 impl ClientFile {
-    fn one_more(clients: &Clients, key: ClientKey) -> io::Result<Self> {
+    fn one_more(clients: &FilesByClient, key: ClientKey) -> io::Result<Self> {
         let mut held = clients.lock();
         let number = held.entry(key).or_insert(0);
         if *number >= nofile::share() {

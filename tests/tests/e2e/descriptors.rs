@@ -31,6 +31,7 @@ fn small_weir() -> SmallWeir {
     let [http, http2, admin] = [(); 3].map(|()| SocketAddr::from(([127, 0, 0, 1], free_port())));
     let settings = format!(
         "[edge]\nlisten = [\"{http}\", {{ address = \"{http2}\", http2 = true }}]\nadmin = \"{admin}\"\n\
+         limits = {{ connections = 10_000 }}\n\
          [[edge.site]]\nserver_name = [\"localhost\"]\n\
          [[edge.site.location]]\nmatch = \"/\"\npool = \"app\"\n\
          [[edge.site.location]]\nmatch = \"/events\"\npool = \"events\"\n\

@@ -33,8 +33,12 @@ impl Clients {
 
     /// Tells whether this client may have one more. A client without an address has no bound of its own.
     pub(super) fn may_have(&self, client: Option<ClientKey>, resource: Resource) -> bool {
-        let held = client.and_then(|client| self.held.get(&client));
-        held.is_none_or(|held| held[resource as usize] < self.limits[resource as usize])
+        self.held(client, resource) < self.limits[resource as usize]
+    }
+
+    /// How many it has. One without an address counts as one that has none.
+    pub(super) fn held(&self, client: Option<ClientKey>, resource: Resource) -> usize {
+        client.and_then(|client| self.held.get(&client)).map_or(0, |held| held[resource as usize])
     }
 
     pub(super) fn take(&mut self, client: Option<ClientKey>, resource: Resource) {

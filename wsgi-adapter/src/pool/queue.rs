@@ -1,4 +1,5 @@
-//! Those who wait for a server: bounded, the most urgent first, among equals first come first served.
+//! Those who wait for a server: bounded, the most urgent first, among equals by a rank, such as how much they
+//! have already, then first come first served.
 
 use std::collections::VecDeque;
 
@@ -40,10 +41,11 @@ impl<T> Queue<T> {
         true
     }
 
-    /// Takes the first waiter that `may_go`.
-    pub(super) fn take_first(&mut self, may_go: impl Fn(&T) -> bool) -> Option<(Priority, T)> {
+    /// Takes the waiter of the lowest `rank`, among equals the first. One without a rank may not go.
+    pub(super) fn take_next(&mut self, rank: impl Fn(&T) -> Option<usize>) -> Option<(Priority, T)> {
         ORDER.iter().zip(&mut self.lines).find_map(|(priority, line)| {
-            let index = line.iter().position(&may_go)?;
+            let ranked = line.iter().enumerate().filter_map(|(index, waiter)| Some((rank(waiter)?, index)));
+            let (_, index) = ranked.min()?;
             Some((*priority, line.remove(index)?))
         })
     }
@@ -71,7 +73,7 @@ mod tests {
     use super::*;
 
     fn emptied(mut queue: Queue<&str>) -> String {
-        std::iter::from_fn(|| queue.take_first(|_| true)).map(|(_, waiter)| waiter).collect()
+        std::iter::from_fn(|| queue.take_next(|_| Some(0))).map(|(_, waiter)| waiter).collect()
     }
 
     fn filled(length: usize, waiters: &[(Priority, &'static str)]) -> (Queue<&'static str>, usize) {
@@ -116,10 +118,20 @@ mod tests {
     fn one_that_may_not_go_is_passed_over_and_keeps_its_place() {
         let (mut queue, _) =
             filled(9, &[(Priority::Normal, "a"), (Priority::Normal, "b"), (Priority::Low, "c")]);
-        assert_eq!(queue.take_first(|waiter| *waiter != "a").unwrap().1, "b");
-        assert_eq!(queue.take_first(|waiter| *waiter != "a").unwrap().1, "c");
-        assert!(queue.take_first(|waiter| *waiter != "a").is_none());
+        assert_eq!(queue.take_next(|waiter| (*waiter != "a").then_some(0)).unwrap().1, "b");
+        assert_eq!(queue.take_next(|waiter| (*waiter != "a").then_some(0)).unwrap().1, "c");
+        assert!(queue.take_next(|waiter| (*waiter != "a").then_some(0)).is_none());
         assert_eq!(emptied(queue), "a");
+    }
+
+    #[test]
+    fn the_lowest_rank_goes_first_among_equally_urgent_ones() {
+        use Priority::{High, Low, Normal};
+        let (mut queue, _) =
+            filled(9, &[(Normal, "c2"), (Normal, "a1"), (Low, "d0"), (Normal, "b1"), (High, "e9")]);
+        let rank = |waiter: &&str| waiter.get(1..).and_then(|rank| rank.parse().ok());
+        let order: Vec<_> = std::iter::from_fn(|| queue.take_next(rank)).map(|(_, waiter)| waiter).collect();
+        assert_eq!(order, ["e9", "a1", "b1", "c2", "d0"]);
     }
 
     #[test]
@@ -127,8 +139,8 @@ mod tests {
         let (mut queue, _) = filled(9, &[(Priority::Normal, "a")]);
         assert!(!queue.is_ahead_of(Priority::High));
         assert!(queue.is_ahead_of(Priority::Normal) && queue.is_ahead_of(Priority::Low));
-        let (priority, waiter) = queue.take_first(|_| true).unwrap();
-        assert!(queue.take_first(|_| true).is_none());
+        let (priority, waiter) = queue.take_next(|_| Some(0)).unwrap();
+        assert!(queue.take_next(|_| Some(0)).is_none());
         queue.put_back(priority, waiter);
         assert_eq!(emptied(queue), "a");
     }

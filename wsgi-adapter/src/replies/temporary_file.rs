@@ -29,9 +29,8 @@ impl TemporaryFile {
                 "{most} replies have one already, an eighth of the open files allowed"
             )));
         }
-        let created = tempfile::tempfile().map_err(|error| {
+        let created = tempfile::tempfile().inspect_err(|_| {
             OPEN.fetch_sub(1, Ordering::Relaxed);
-            error
         })?;
         let file = Self(created);
         nofile::may_have(&file.0, Purpose::Lasting)?;

@@ -23,6 +23,26 @@ async fn a_client_has_its_part_of_places_and_others_pass_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_has_nothing_goes_before_who_has_a_place() {
+    let pool = pool(4, 10, &[server(1)]);
+    let (one, other) = (from("192.0.2.1"), from("192.0.2.2"));
+    let _first = at_once_from(&pool, &one);
+    let mut held: Vec<_> = (3..6).map(|n| at_once_from(&pool, &from(&format!("192.0.2.{n}")))).collect();
+    let mut second = std::pin::pin!(pool.slot(pool.wanted(&one), never()));
+    assert!(second.as_mut().now_or_never().is_none(), "all places are taken");
+    let mut others = std::pin::pin!(pool.slot(pool.wanted(&other), never()));
+    assert!(others.as_mut().now_or_never().is_none());
+    held.pop();
+    assert!(second.as_mut().now_or_never().is_none(), "it came first, and has a place already");
+    others.await.unwrap();
+    second.await.unwrap();
+}
+
+fn at_once_from(pool: &Arc<Pool>, client: &RequestHead) -> Slot {
+    pool.slot(pool.wanted(client), never()).now_or_never().expect("a place is free").unwrap()
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_has_its_part_of_the_queue() {
     let pool = pool(1, 4, &[server(1)]);
     let _held = at_once(&pool).unwrap();
