@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
+from unittest import mock
 
 from running import Reply, ask
 
@@ -117,9 +118,9 @@ def run(edges: Sequence[int], plan: Plan) -> dict[str, int]:
     given = (edges, plan, together, told)
     processes = [context.Process(target=work, args=(number, *given)) for number in range(plan.processes)]
     # What they import needs no Weir.
-    os.environ["WEIR_ADMIN"] = "off"
-    for process in processes:
-        process.start()
+    with mock.patch.dict(os.environ, WEIR_ADMIN="off"):
+        for process in processes:
+            process.start()
     found = [told.get(timeout=PATIENCE * plan.rounds) for _ in processes]
     for process in processes:
         process.join(60)
