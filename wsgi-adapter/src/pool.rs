@@ -235,11 +235,11 @@ impl Pool {
                     Err(NoServer::Busy) => {}
                 }
             }
-            if !state.clients.may_have(wanted.client_key(), Resource::Waiting) {
+            if !state.clients.may_have(wanted.counted, Resource::Waiting) {
                 return Err(PoolFull::Client);
             }
             let (slot, receiver) = oneshot::channel();
-            let client = wanted.client_key();
+            let client = wanted.counted;
             if !state.waiting.push(priority, Waiter { wanted, slot }, |waiter| waiter.slot.is_closed()) {
                 return Err(PoolFull::Queue);
             }
@@ -275,7 +275,7 @@ impl Pool {
 
     /// A place, if the pool and one of its servers has one.
     fn take(&self, state: &mut State, wanted: &SlotRequest) -> Result<Arc<Server>, NoServer> {
-        let client = wanted.client_key();
+        let client = wanted.counted;
         let is_full = state.in_flight >= self.config.max_in_flight;
         if is_full || !state.clients.may_have(client, Resource::Place) {
             return Err(NoServer::Busy);
@@ -308,7 +308,7 @@ impl Pool {
         while state.in_flight < self.config.max_in_flight {
             let State { waiting, clients, .. } = &mut *state;
             let rank = |waiter: &Waiter| {
-                let client = waiter.wanted.client_key();
+                let client = waiter.wanted.counted;
                 if waiter.slot.is_closed() {
                     return Some(0);
                 }

@@ -100,6 +100,7 @@ impl Ask {
             told: Vec::new(),
             hash_key: Bytes::new(),
             values: Vec::new(),
+            caused_by: String::new(),
         };
         if let Some(told) = &self.told {
             told.put(&mut head, false);
@@ -154,6 +155,8 @@ impl SharedAsk {
         head.protocol = protocol(Version::HTTP_11).to_owned();
         head.client_address = outgoing.client.unwrap_or(NOBODY).to_string();
         head.client_port = 0;
+        // Whoever asks for many pages has no more of the pool for it than its part.
+        head.caused_by = self.ask.client.address_text();
         // It begins a trace of its own: `page_span`.
         head.traceparent = String::new();
         head.server_port = self.ask.scheme.port(&outgoing.authority).into();

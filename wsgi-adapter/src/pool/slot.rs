@@ -75,7 +75,7 @@ impl Slot {
     pub(crate) fn stream(&mut self) -> Result<(), PoolFull> {
         {
             let mut state = self.pool.state.lock();
-            let client = self.wanted.client_key();
+            let client = self.wanted.counted;
             if state.streams >= self.pool.config.max_tunnels {
                 return Err(PoolFull::Tunnels);
             }
@@ -131,7 +131,7 @@ impl Drop for Slot {
         {
             let mut state = self.pool.state.lock();
             state.servers.release(self.server.id);
-            let client = self.wanted.client_key();
+            let client = self.wanted.counted;
             if self.is_stream {
                 state.streams -= 1;
                 state.clients.give_back(client, Resource::Stream);

@@ -13,8 +13,8 @@ use crate::config::HashKey;
 pub(crate) struct SlotRequest {
     /// The client that `ip_hash` looks at.
     pub(super) client: Option<IpAddr>,
-    /// The reply is for many visitors: it counts for none of them.
-    pub(super) shared: bool,
+    /// The client whose part of the pool it takes. A page for many is counted for who has caused it.
+    pub(super) counted: Option<ClientKey>,
     /// What `hash` looks at.
     pub(super) key: Option<Box<[u8]>>,
     /// The server that its visitor has had before, for `sticky`.
@@ -29,7 +29,7 @@ impl SlotRequest {
     pub(super) fn new(head: &RequestHead, key: Option<&HashKey>, bound: Option<ServerId>) -> Self {
         Self {
             client: client(head),
-            shared: head.shared,
+            counted: counted(head),
             key: key.and_then(|key| key_of(head, key)).map(Box::from),
             bound,
             priority: head.priority(),
@@ -39,17 +39,19 @@ impl SlotRequest {
 
     /// What choosing looks at where it is by no key.
     pub(super) fn of_plain(request: &PlainRequest<'_>) -> Self {
-        Self { client: request.client, priority: request.priority, ..Self::default() }
-    }
-
-    /// The client as its part of the pool is counted.
-    pub(super) fn client_key(&self) -> Option<ClientKey> {
-        self.client.filter(|_| !self.shared).map(ClientKey::from)
+        let counted = request.client.map(ClientKey::from);
+        Self { client: request.client, counted, priority: request.priority, ..Self::default() }
     }
 }
 
+/// The client as its part of the pool is counted.
+pub(super) fn counted(head: &RequestHead) -> Option<ClientKey> {
+    let caused_by: Option<IpAddr> = head.caused_by.parse().ok();
+    caused_by.or_else(|| client(head).filter(|_| !head.shared)).map(ClientKey::from)
+}
+
 /// The client's address.
-pub(super) fn client(head: &RequestHead) -> Option<IpAddr> {
+fn client(head: &RequestHead) -> Option<IpAddr> {
     head.client_address.parse().ok()
 }
 

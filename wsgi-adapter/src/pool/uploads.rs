@@ -16,7 +16,7 @@ impl Pool {
     /// Leave to go on receiving a body, as long as it is held. Where as many are being received as may be,
     /// all together or of this client, it waits as for a server.
     pub(crate) async fn upload(&self, head: &RequestHead) -> Result<UploadPermit<'_>, PoolFull> {
-        let client = slot_request::client(head).map(ClientKey::from);
+        let client = slot_request::counted(head);
         let leave = self.may_upload(client);
         if leave.is_ok() {
             return leave;

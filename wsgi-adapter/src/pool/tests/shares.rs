@@ -23,6 +23,17 @@ async fn a_client_has_its_part_of_places_and_others_pass_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pages_for_many_are_of_who_has_caused_them() {
+    let pool = pool(4, 10, &[server(1)]);
+    let page = |of: &str| RequestHead { shared: true, caused_by: of.to_owned(), ..from("192.88.99.1") };
+    let (one, other) = (page("192.0.2.1"), page("192.0.2.2"));
+    let _held = [at_once_from(&pool, &one), at_once_from(&pool, &one)];
+    let mut third = std::pin::pin!(pool.slot(pool.wanted(&one), never()));
+    assert!(third.as_mut().now_or_never().is_none(), "it has its half of the places");
+    let _others = [at_once_from(&pool, &other), at_once_from(&pool, &from("192.0.2.3"))];
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_has_nothing_goes_before_who_has_a_place() {
     let pool = pool(4, 10, &[server(1)]);
     let (one, other) = (from("192.0.2.1"), from("192.0.2.2"));
