@@ -103,9 +103,11 @@ mod bounds;
 // Few file descriptors.
 #[path = "e2e/descriptors.rs"]
 mod descriptors;
-// The one setting for memory.
+// The one setting for memory, and what others get while it is used up.
 #[path = "e2e/memory.rs"]
 mod memory;
+#[path = "e2e/scarce.rs"]
+mod scarce;
 // Files that change, ranges of them, their types.
 #[path = "e2e/files.rs"]
 mod files;

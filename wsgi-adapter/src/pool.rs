@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use parking_lot::Mutex;
-use process::client_key::ClientKey;
 use process::repeated::RepeatCounter;
 use rand::Rng;
 use tokio::sync::{Notify, Semaphore, oneshot};
@@ -15,7 +14,7 @@ use weir_proto::plain::PlainRequest;
 
 use balance::{NoServer, Servers};
 use budget::Budget;
-use clients::{Clients, Resource};
+use clients::{Clients, Holder, Resource};
 use member::Member;
 pub(crate) use member::{Server, ServerId};
 use queue::Queue;
@@ -54,12 +53,14 @@ mod slot_request;
 mod state_file;
 mod sticky;
 mod succession;
+mod unread;
 mod uploads;
 
 pub(crate) use entry::Entry;
 pub(crate) use roster::RosterError;
 pub(crate) use slot::Slot;
 pub(crate) use slot_request::SlotRequest;
+pub(crate) use unread::Unread;
 
 #[cfg(test)]
 mod tests;
@@ -235,16 +236,10 @@ impl Pool {
                     Err(NoServer::Busy) => {}
                 }
             }
-            if !state.clients.may_have(wanted.counted, Resource::Waiting) {
-                return Err(PoolFull::Client);
-            }
             let (slot, receiver) = oneshot::channel();
-            let client = wanted.counted;
-            if !state.waiting.push(priority, Waiter { wanted, slot }, |waiter| waiter.slot.is_closed()) {
-                return Err(PoolFull::Queue);
-            }
-            state.clients.take(client, Resource::Waiting);
-            (receiver, ClientHold { pool: self, client, resource: Resource::Waiting })
+            let holder = wanted.holder;
+            line_up(&mut state, Waiter { wanted, slot })?;
+            (receiver, ClientHold { pool: self, holder, resource: Resource::Waiting })
         };
         // Those ahead may be clients that have their part already.
         self.serve_waiters();
@@ -258,13 +253,13 @@ impl Pool {
     }
 
     /// Counts one more for this client, unless it has its part.
-    fn hold(&self, client: Option<ClientKey>, resource: Resource) -> Option<ClientHold<'_>> {
+    fn hold(&self, holder: Option<Holder>, resource: Resource) -> Option<ClientHold<'_>> {
         let mut state = self.state.lock();
-        if !state.clients.may_have(client, resource) {
+        if !state.clients.may_have(holder, resource) {
             return None;
         }
-        state.clients.take(client, resource);
-        Some(ClientHold { pool: self, client, resource })
+        state.clients.take(holder, resource);
+        Some(ClientHold { pool: self, holder, resource })
     }
 
     /// All places are taken, and requests wait for one.
@@ -275,9 +270,9 @@ impl Pool {
 
     /// A place, if the pool and one of its servers has one.
     fn take(&self, state: &mut State, wanted: &SlotRequest) -> Result<Arc<Server>, NoServer> {
-        let client = wanted.counted;
+        let holder = wanted.holder;
         let is_full = state.in_flight >= self.config.max_in_flight;
-        if is_full || !state.clients.may_have(client, Resource::Place) {
+        if is_full || !state.clients.may_have(holder, Resource::Place) {
             return Err(NoServer::Busy);
         }
         let now = Instant::now();
@@ -287,7 +282,7 @@ impl Pool {
             none => none,
         })?;
         state.in_flight += 1;
-        state.clients.take(client, Resource::Place);
+        state.clients.take(holder, Resource::Place);
         state.budget.requested(now);
         Ok(server)
     }
@@ -301,18 +296,18 @@ impl Pool {
     }
 
     /// The next that waits, with a place for it, or the reason why there will be none. Clients that have few
-    /// places go before those that have many, so that nobody stands behind all that one client has asked for;
-    /// one that has its part of the places is passed over.
+    /// places go before those that have many, and their connections likewise, so that nobody stands behind all
+    /// that one has asked for; one that has its part of the places is passed over.
     fn next_waiter(self: &Arc<Self>) -> Option<(oneshot::Sender<SlotResult>, SlotResult)> {
         let mut state = self.state.lock();
         while state.in_flight < self.config.max_in_flight {
             let State { waiting, clients, .. } = &mut *state;
             let rank = |waiter: &Waiter| {
-                let client = waiter.wanted.counted;
+                let holder = waiter.wanted.holder;
                 if waiter.slot.is_closed() {
-                    return Some(0);
+                    return Some((0, 0));
                 }
-                clients.may_have(client, Resource::Place).then(|| clients.held(client, Resource::Place))
+                clients.may_have(holder, Resource::Place).then(|| clients.rank(holder))
             };
             let (priority, waiter) = waiting.take_next(rank)?;
             if waiter.slot.is_closed() {
@@ -335,14 +330,45 @@ impl Pool {
 #[derive(Debug)]
 struct ClientHold<'a> {
     pool: &'a Pool,
-    client: Option<ClientKey>,
+    holder: Option<Holder>,
     resource: Resource,
 }
 
 impl Drop for ClientHold<'_> {
     fn drop(&mut self) {
-        self.pool.state.lock().clients.give_back(self.client, self.resource);
+        self.pool.state.lock().clients.give_back(self.holder, self.resource);
     }
+}
+
+/// Lines up who waits for a place. Where its client has its part of the queue, or the queue is full, it goes in
+/// for one of a connection, or a client, that has more there.
+fn line_up(state: &mut State, waiter: Waiter) -> Result<(), PoolFull> {
+    let (holder, priority) = (waiter.wanted.holder, waiter.wanted.priority);
+    let State { waiting, clients, .. } = state;
+    let own = clients.waiting(holder);
+    if !clients.may_have(holder, Resource::Waiting) {
+        let out = waiting.take_out(priority, |other| {
+            let other =
+                other.wanted.holder.filter(|other| Some(other.client) == holder.map(|own| own.client));
+            Some(clients.waiting(other).1).filter(|&waiting| waiting > own.1 + 1)
+        });
+        turned_away(out.ok_or(PoolFull::Client)?, PoolFull::Client);
+    }
+    let is_gone = |waiter: &Waiter| waiter.slot.is_closed();
+    if let Err(waiter) = waiting.push(priority, waiter, is_gone) {
+        let heavier = |weight: (usize, usize)| weight.0 > own.0 + 1;
+        let out = waiting.take_out(priority, |other| {
+            Some(clients.waiting(other.wanted.holder)).filter(|&waiting| heavier(waiting))
+        });
+        turned_away(out.ok_or(PoolFull::Queue)?, PoolFull::Queue);
+        waiting.push(priority, waiter, is_gone).map_err(|_| PoolFull::Queue)?;
+    }
+    clients.take(holder, Resource::Waiting);
+    Ok(())
+}
+
+fn turned_away(waiter: Waiter, why: PoolFull) {
+    let _ = waiter.slot.send(Err(why));
 }
 
 fn entries(config: &PoolConfig) -> Result<Vec<Entry>, StartError> {

@@ -166,6 +166,7 @@ impl CacheStatus {
                     | Reason::Expired
                     | Reason::NoFreshness
                     | Reason::TooLarge
+                    | Reason::NoRoom
                     | Reason::HitForMiss
                     | Reason::UncacheableReply
             )

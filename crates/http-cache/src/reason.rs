@@ -107,6 +107,8 @@ reasons! {
     EncodedBody = "encoded-body", "design: private unless sure";
     /// The body is larger than the location stores.
     TooLarge = "too-large", "setting max_object";
+    /// There was no memory for the whole body beside those that clients read slowly.
+    NoRoom = "no-room", "setting memory";
     /// The body broke off.
     CutOff = "cut-off", "RFC 9111 section 3.3";
 

@@ -2,7 +2,7 @@
 //! that will be shared.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -156,7 +156,7 @@ impl SharedAsk {
         head.client_address = outgoing.client.unwrap_or(NOBODY).to_string();
         head.client_port = 0;
         // Whoever asks for many pages has no more of the pool for it than its part.
-        head.caused_by = self.ask.client.address_text();
+        head.caused_by = caused_by(self.ask.client, self.ask.version);
         // It begins a trace of its own: `page_span`.
         head.traceparent = String::new();
         head.server_port = self.ask.scheme.port(&outgoing.authority).into();
@@ -177,4 +177,11 @@ impl SharedAsk {
     pub(crate) fn target(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.request.outgoing.target)
     }
+}
+/// A client's address, with its port where its connection carries many requests at once.
+fn caused_by(client: Client, version: Version) -> String {
+    if version == Version::HTTP_2 && client.port != 0 && client.is_named_by_address() {
+        return SocketAddr::new(client.address, client.port).to_string();
+    }
+    client.address_text()
 }

@@ -389,7 +389,7 @@ impl Fill {
             self.cache.l1.learn_language(self.key(), fields, &page.head);
         }
         // Pages that slow clients still read take memory after they were evicted, as bodies on their way do.
-        if self.cache.bodies.have_room(self.cache.l1.beside()) {
+        if self.cache.bodies.may_store(page.body.len() as u64, self.cache.l1.beside()) {
             self.cache.l1.insert(self.key(), fields, page);
         }
     }

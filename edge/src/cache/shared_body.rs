@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::coding::copies::CodedCopies;
-use crate::connection::bodies::{Bodies, BodyRoom};
+use crate::connection::bodies::{Bodies, BodyRoom, Keeping};
 pub(crate) use reader::Reader;
 
 /// The fill broke off, or this reader fell behind: what was read is not the complete body.
@@ -50,6 +50,8 @@ struct BodyState {
     /// Bytes in the dropped chunks.
     gone: u64,
     length: u64,
+    /// Bytes that it holds as a short page.
+    short: u64,
     /// Longer than may be kept.
     window: bool,
     end: Option<Result<(), IncompleteBody>>,
@@ -78,9 +80,9 @@ struct ReaderPlace {
 pub(crate) enum PushResult {
     /// All chunks are kept until now.
     Kept,
-    /// Longer than may be kept: the beginning will be gone at the end.
+    /// Longer than may be kept, or than there is room for: the beginning will be gone at the end.
     Window,
-    /// Longer than may be kept, and nobody reads: stop.
+    /// Likewise, and nobody reads: stop.
     Unread,
 }
 
@@ -121,13 +123,19 @@ impl SharedBody {
             room.as_mut().enable();
             {
                 let mut state = self.state.lock();
-                let whole = state.length.saturating_add(added) <= self.keep;
-                if !state.window && whole && self.bodies.have_room(added) {
+                let length = state.length.saturating_add(added);
+                let keeping = self.bodies.keeping(length, added);
+                if !state.window && length <= self.keep && keeping != Keeping::Window {
+                    if keeping == Keeping::Short {
+                        self.bodies.add_short(added);
+                        state.short += added;
+                    }
                     self.add(&mut state, chunk);
                     self.grown.notify_waiters();
                     return PushResult::Kept;
                 }
                 state.window = true;
+                self.bodies.remove_short(std::mem::take(&mut state.short));
                 if state.searched && !state.first_only {
                     // Nobody will know in time whether others may read it: they have not begun.
                     state.keep_for_first();
@@ -160,7 +168,7 @@ impl SharedBody {
                 let state = self.state.lock();
                 // Others wait until it is known whether they may read it: that is decided at the next chunk.
                 let is_undecided = state.searched && !state.first_only;
-                if is_undecided || state.fastest().is_none_or(|fastest| fastest.is_waiting) {
+                if is_undecided || state.has_nobody_to_wait_for() {
                     return;
                 }
             }
@@ -219,6 +227,11 @@ impl SharedBody {
         }
         drop(state);
         Some(Reader { body: self.clone(), seat, place })
+    }
+
+    /// Whether it is longer than may be kept, however much room there is.
+    pub(crate) fn is_too_long(&self) -> bool {
+        self.state.lock().length > self.keep
     }
 
     /// The body in one piece, if it did not break off and all of it was kept. The caller has pushed all of
@@ -289,12 +302,27 @@ impl Drop for SharedBody {
     fn drop(&mut self) {
         let state = self.state.get_mut();
         self.bodies.remove(state.length - state.gone);
+        self.bodies.remove_short(state.short);
     }
 }
 
 impl BodyState {
     fn fastest(&self) -> Option<ReaderPlace> {
         self.readers.iter().flatten().max_by_key(|place| place.chunk).copied()
+    }
+
+    /// A reader has asked for more than there is.
+    fn waits(&mut self, seat: usize, place: &mut ReaderPlace) {
+        place.is_waiting = true;
+        if let Some(seat) = self.readers.get_mut(seat) {
+            *seat = Some(*place);
+        }
+    }
+
+    /// A reader has read all there is and wants more, or there is none.
+    fn has_nobody_to_wait_for(&self) -> bool {
+        let mut readers = self.readers.iter().flatten().peekable();
+        readers.peek().is_none() || readers.any(|place| place.is_waiting && place.bytes == self.length)
     }
 
     fn keep_for_first(&mut self) {

@@ -18,7 +18,7 @@ use weir_proto::origin::{End, Field, ReplyHead};
 use super::Fetch;
 use crate::error::{Error, PoolFull};
 use crate::exchange::{Reply, tunnel};
-use crate::pool::Slot;
+use crate::pool::{Slot, Unread};
 use crate::replies::ReplyReader;
 use crate::replies::spool::Spool;
 
@@ -50,6 +50,7 @@ impl Fetch<'_> {
         let mut spool = Spool::new(&pool.file_space, file);
         let head = self.told_head(&mut reply, &slot);
         let taken = self.take_off(head, &mut reply, &mut spool).await;
+        let unread = (!spool.is_empty()).then(|| Unread::new(pool, slot.holder()));
         match &taken {
             Ok(()) => self.park(reply, slot),
             Err(error) => {
@@ -58,6 +59,10 @@ impl Fetch<'_> {
             }
         }
         if !matches!(taken, Err(Error::Unread)) {
+            // The client may take long: nothing waits for it in memory.
+            if !replies.has_room() {
+                spool.write_gathered().await;
+            }
             while !spool.is_empty() {
                 // What waits for the edge waits in the file.
                 replies.room().await?;
@@ -66,6 +71,7 @@ impl Fetch<'_> {
                 }
             }
         }
+        drop(unread);
         taken?;
         replies.send(Message::End(End {})).await
     }

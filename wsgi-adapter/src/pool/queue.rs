@@ -27,27 +27,46 @@ impl<T> Queue<T> {
     }
 
     /// Lines up `waiter`. Where the queue is full those are taken out who are `gone`, else the last of less
-    /// urgent ones is turned away. False: there is no place.
-    pub(super) fn push(&mut self, priority: Priority, waiter: T, gone: impl Fn(&T) -> bool) -> bool {
+    /// urgent ones is turned away. The waiter comes back: there is no place.
+    pub(super) fn push(&mut self, priority: Priority, waiter: T, gone: impl Fn(&T) -> bool) -> Result<(), T> {
         if self.waiting() >= self.length {
             self.lines.iter_mut().for_each(|line| line.retain(|waiter| !gone(waiter)));
         }
         if self.waiting() >= self.length
             && !self.lines.iter_mut().skip(line(priority) + 1).rev().any(|line| line.pop_back().is_some())
         {
-            return false;
+            return Err(waiter);
         }
         self.lines[line(priority)].push_back(waiter);
-        true
+        Ok(())
     }
 
     /// Takes the waiter of the lowest `rank`, among equals the first. One without a rank may not go.
-    pub(super) fn take_next(&mut self, rank: impl Fn(&T) -> Option<usize>) -> Option<(Priority, T)> {
+    pub(super) fn take_next<R: Ord>(&mut self, rank: impl Fn(&T) -> Option<R>) -> Option<(Priority, T)> {
         ORDER.iter().zip(&mut self.lines).find_map(|(priority, line)| {
             let ranked = line.iter().enumerate().filter_map(|(index, waiter)| Some((rank(waiter)?, index)));
             let (_, index) = ranked.min()?;
             Some((*priority, line.remove(index)?))
         })
+    }
+
+    /// Takes out the waiter of the highest `weight` that is no more urgent than this, among equals the last. One
+    /// without a weight stays.
+    pub(super) fn take_out<R: Ord>(
+        &mut self,
+        priority: Priority,
+        weight: impl Fn(&T) -> Option<R>,
+    ) -> Option<T> {
+        let lines = self.lines.iter_mut().skip(line(priority)).rev();
+        let (_, line, index) = lines
+            .filter_map(|line| {
+                let weighed =
+                    line.iter().enumerate().filter_map(|(index, waiter)| Some((weight(waiter)?, index)));
+                let (weight, index) = weighed.max()?;
+                Some((weight, line, index))
+            })
+            .max_by(|one, other| one.0.cmp(&other.0))?;
+        line.remove(index)
     }
 
     /// Puts a waiter back, at the front.
@@ -78,8 +97,10 @@ mod tests {
 
     fn filled(length: usize, waiters: &[(Priority, &'static str)]) -> (Queue<&'static str>, usize) {
         let mut queue = Queue::new(length);
-        let taken =
-            waiters.iter().filter(|(priority, waiter)| queue.push(*priority, *waiter, |_| false)).count();
+        let taken = waiters
+            .iter()
+            .filter(|(priority, waiter)| queue.push(*priority, *waiter, |_| false).is_ok())
+            .count();
         (queue, taken)
     }
 
@@ -110,7 +131,7 @@ mod tests {
         let (mut queue, taken) =
             filled(2, &[(Priority::Low, "a"), (Priority::Low, "b"), (Priority::Low, "c")]);
         assert_eq!(taken, 2);
-        assert!(queue.push(Priority::Low, "d", |waiter| *waiter == "a"));
+        queue.push(Priority::Low, "d", |waiter| *waiter == "a").unwrap();
         assert_eq!(emptied(queue), "bd");
     }
 
@@ -129,9 +150,23 @@ mod tests {
         use Priority::{High, Low, Normal};
         let (mut queue, _) =
             filled(9, &[(Normal, "c2"), (Normal, "a1"), (Low, "d0"), (Normal, "b1"), (High, "e9")]);
-        let rank = |waiter: &&str| waiter.get(1..).and_then(|rank| rank.parse().ok());
+        let rank = |waiter: &&str| waiter.get(1..).and_then(|rank| rank.parse::<usize>().ok());
         let order: Vec<_> = std::iter::from_fn(|| queue.take_next(rank)).map(|(_, waiter)| waiter).collect();
         assert_eq!(order, ["e9", "a1", "b1", "c2", "d0"]);
+    }
+
+    #[test]
+    fn the_last_of_the_highest_weight_is_taken_out() {
+        use Priority::{High, Low, Normal};
+        let weight = |waiter: &&str| waiter.get(1..).and_then(|weight| weight.parse::<usize>().ok());
+        for (priority, taken) in [(High, ["h9", "n3", "m3", "l3"]), (Normal, ["n3", "m3", "l3", "n1"])] {
+            let (mut queue, _) = filled(
+                9,
+                &[(High, "h9"), (Normal, "m3"), (Normal, "n3"), (Normal, "n1"), (Low, "l3"), (Low, "x")],
+            );
+            let out: Vec<_> = std::iter::from_fn(|| queue.take_out(priority, weight)).take(4).collect();
+            assert_eq!(out, taken, "{priority:?}");
+        }
     }
 
     #[test]

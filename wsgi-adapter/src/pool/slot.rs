@@ -8,7 +8,7 @@ use tracing::{debug, info, warn};
 use weir_proto::origin::RequestHead;
 
 use super::balance::Event;
-use super::clients::Resource;
+use super::clients::{Holder, Resource};
 use super::member::Server;
 use super::slot_request::SlotRequest;
 use super::{Pool, take_server};
@@ -70,22 +70,27 @@ impl Slot {
         }
     }
 
+    /// Who has this place.
+    pub(crate) fn holder(&self) -> Option<Holder> {
+        self.wanted.holder
+    }
+
     /// Counts this request among tunnels and event streams, which last, and makes its place free. Its server
     /// still counts it.
     pub(crate) fn stream(&mut self) -> Result<(), PoolFull> {
         {
             let mut state = self.pool.state.lock();
-            let client = self.wanted.counted;
+            let holder = self.wanted.holder;
             if state.streams >= self.pool.config.max_tunnels {
                 return Err(PoolFull::Tunnels);
             }
-            if !state.clients.may_have(client, Resource::Stream) {
+            if !state.clients.may_have(holder, Resource::Stream) {
                 return Err(PoolFull::Client);
             }
             state.in_flight -= 1;
             state.streams += 1;
-            state.clients.give_back(client, Resource::Place);
-            state.clients.take(client, Resource::Stream);
+            state.clients.give_back(holder, Resource::Place);
+            state.clients.take(holder, Resource::Stream);
         }
         self.is_stream = true;
         self.pool.serve_waiters();
@@ -131,13 +136,13 @@ impl Drop for Slot {
         {
             let mut state = self.pool.state.lock();
             state.servers.release(self.server.id);
-            let client = self.wanted.counted;
+            let holder = self.wanted.holder;
             if self.is_stream {
                 state.streams -= 1;
-                state.clients.give_back(client, Resource::Stream);
+                state.clients.give_back(holder, Resource::Stream);
             } else {
                 state.in_flight -= 1;
-                state.clients.give_back(client, Resource::Place);
+                state.clients.give_back(holder, Resource::Place);
             }
         }
         self.pool.serve_waiters();

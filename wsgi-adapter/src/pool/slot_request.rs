@@ -1,11 +1,13 @@
 //! What choosing a server looks at in a request.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
 
 use process::client_key::ClientKey;
 use weir_proto::origin::{Priority, RequestHead};
 use weir_proto::plain::PlainRequest;
 
+use super::clients::Holder;
 use super::member::ServerId;
 use crate::config::HashKey;
 
@@ -13,8 +15,8 @@ use crate::config::HashKey;
 pub(crate) struct SlotRequest {
     /// The client that `ip_hash` looks at.
     pub(super) client: Option<IpAddr>,
-    /// The client whose part of the pool it takes. A page for many is counted for who has caused it.
-    pub(super) counted: Option<ClientKey>,
+    /// Whose part of the pool it takes. A page for many is counted for who has caused it.
+    pub(super) holder: Option<Holder>,
     /// What `hash` looks at.
     pub(super) key: Option<Box<[u8]>>,
     /// The server that its visitor has had before, for `sticky`.
@@ -29,7 +31,7 @@ impl SlotRequest {
     pub(super) fn new(head: &RequestHead, key: Option<&HashKey>, bound: Option<ServerId>) -> Self {
         Self {
             client: client(head),
-            counted: counted(head),
+            holder: holder(head),
             key: key.and_then(|key| key_of(head, key)).map(Box::from),
             bound,
             priority: head.priority(),
@@ -39,15 +41,29 @@ impl SlotRequest {
 
     /// What choosing looks at where it is by no key.
     pub(super) fn of_plain(request: &PlainRequest<'_>) -> Self {
-        let counted = request.client.map(ClientKey::from);
-        Self { client: request.client, counted, priority: request.priority, ..Self::default() }
+        let port = shared_port(request.protocol, request.client_port);
+        let holder = request.client.map(|client| Holder { client: client.into(), port });
+        Self { client: request.client, holder, priority: request.priority, ..Self::default() }
     }
 }
 
 /// The client as its part of the pool is counted.
-pub(super) fn counted(head: &RequestHead) -> Option<ClientKey> {
-    let caused_by: Option<IpAddr> = head.caused_by.parse().ok();
-    caused_by.or_else(|| client(head).filter(|_| !head.shared)).map(ClientKey::from)
+pub(super) fn holder(head: &RequestHead) -> Option<Holder> {
+    if head.caused_by.is_empty() {
+        let client = ClientKey::from(client(head).filter(|_| !head.shared)?);
+        let port = u16::try_from(head.client_port).unwrap_or(0);
+        return Some(Holder { client, port: shared_port(&head.protocol, port) });
+    }
+    if let Ok(connection) = head.caused_by.parse::<SocketAddr>() {
+        return Some(Holder { client: connection.ip().into(), port: NonZeroU16::new(connection.port()) });
+    }
+    let client = head.caused_by.parse::<IpAddr>().ok()?;
+    Some(Holder { client: client.into(), port: None })
+}
+
+/// The port of a connection that carries many requests at once.
+fn shared_port(protocol: &str, port: u16) -> Option<NonZeroU16> {
+    NonZeroU16::new(port).filter(|_| protocol.starts_with("HTTP/2"))
 }
 
 /// The client's address.

@@ -3,12 +3,11 @@
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use process::client_key::ClientKey;
 use process::wait::within;
 use tokio::sync::{Notify, SemaphorePermit};
 use weir_proto::origin::RequestHead;
 
-use super::clients::Resource;
+use super::clients::{Holder, Resource};
 use super::{ClientHold, Pool, slot_request};
 use crate::error::PoolFull;
 
@@ -16,12 +15,12 @@ impl Pool {
     /// Leave to go on receiving a body, as long as it is held. Where as many are being received as may be,
     /// all together or of this client, it waits as for a server.
     pub(crate) async fn upload(&self, head: &RequestHead) -> Result<UploadPermit<'_>, PoolFull> {
-        let client = slot_request::counted(head);
-        let leave = self.may_upload(client);
+        let holder = slot_request::holder(head);
+        let leave = self.may_upload(holder);
         if leave.is_ok() {
             return leave;
         }
-        let _waiting = self.hold(client, Resource::Waiting).ok_or(PoolFull::Client)?;
+        let _waiting = self.hold(holder, Resource::Waiting).ok_or(PoolFull::Client)?;
         let queue = &self.config.queue;
         if self.waiting_uploads.fetch_add(1, Ordering::Relaxed) >= queue.length {
             self.waiting_uploads.fetch_sub(1, Ordering::Relaxed);
@@ -33,7 +32,7 @@ impl Pool {
                 let mut ended = pin!(self.upload_ended.notified());
                 // Whatever ends from here on wakes it.
                 ended.as_mut().enable();
-                if let Ok(leave) = self.may_upload(client) {
+                if let Ok(leave) = self.may_upload(holder) {
                     return leave;
                 }
                 ended.await;
@@ -41,12 +40,12 @@ impl Pool {
         };
         match within(queue.timeout.0, leave).await {
             Ok(leave) => Ok(leave),
-            Err(_) => self.may_upload(client),
+            Err(_) => self.may_upload(holder),
         }
     }
 
-    fn may_upload(&self, client: Option<ClientKey>) -> Result<UploadPermit<'_>, PoolFull> {
-        let held = self.hold(client, Resource::Upload).ok_or(PoolFull::Client)?;
+    fn may_upload(&self, holder: Option<Holder>) -> Result<UploadPermit<'_>, PoolFull> {
+        let held = self.hold(holder, Resource::Upload).ok_or(PoolFull::Client)?;
         let permit = self.uploads.try_acquire().map_err(|_| PoolFull::Uploads)?;
         Ok(UploadPermit { _held: held, _permit: permit, _ended: EndNotice(&self.upload_ended) })
     }

@@ -1,5 +1,6 @@
 //! Puts a reply's body aside in a temporary file while its client is slower than the application.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -13,6 +14,9 @@ use crate::replies::temporary_file::TemporaryFile;
 
 /// What is read from the file at once.
 const PIECE: u64 = 32 * 1024;
+/// What is written at once. Each write is another thread's, so that no disk holds up the other requests; for pieces
+/// as they come from the application, waking that thread takes longer than writing.
+const GATHERED: u64 = 128 * 1024;
 
 /// Bytes in the temporary files of one pool, and how many they may be.
 #[derive(Debug)]
@@ -45,7 +49,7 @@ pub(crate) struct Spool {
     /// `reply_buffer.file`; 0: nothing is put aside.
     limit: u64,
     file: Option<Arc<TemporaryFile>>,
-    /// Bytes that the file takes.
+    /// Bytes that the file takes, or will take with what is gathered.
     size: u64,
     /// The file grows no more.
     is_grown: bool,
@@ -53,8 +57,12 @@ pub(crate) struct Spool {
     has_failed: bool,
     /// Where the first byte is that has not been taken.
     start: u64,
-    /// Bytes that have not been taken.
+    /// Bytes in the file that have not been taken.
     length: u64,
+    /// What follows them, to be written together.
+    tail: VecDeque<Bytes>,
+    /// Bytes in `tail`.
+    gathered: u64,
 }
 
 impl Spool {
@@ -69,11 +77,13 @@ impl Spool {
             has_failed: false,
             start: 0,
             length: 0,
+            tail: VecDeque::new(),
+            gathered: 0,
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.length == 0
+        self.length == 0 && self.tail.is_empty()
     }
 
     /// Adds `piece` at the end. False: there is no room for it now.
@@ -81,16 +91,54 @@ impl Spool {
         if self.is_empty() {
             (self.start, self.is_grown) = (0, self.limit == 0 || self.has_failed);
         }
-        if !self.is_grown && self.grow(piece).await {
+        if !self.is_grown && self.gather(piece) {
+            if self.gathered >= GATHERED {
+                self.write_gathered().await;
+            }
             return true;
         }
         self.is_grown = true;
-        self.size - self.length >= piece.len() as u64 && self.wrap(piece).await
+        self.tail.is_empty() && self.size - self.length >= piece.len() as u64 && self.wrap(piece).await
+    }
+
+    /// Keeps in memory what will be written at the file's end.
+    fn gather(&mut self, piece: &Bytes) -> bool {
+        let (at, added) = (self.start + self.length + self.gathered, piece.len() as u64);
+        // Space that was used before is there already.
+        let more = (at + added).saturating_sub(self.size);
+        if at + added > self.limit || !self.space.reserve(more) {
+            return false;
+        }
+        self.size += more;
+        self.gathered += added;
+        self.tail.push_back(piece.clone());
+        true
+    }
+
+    /// Writes what was gathered. What the disk does not take stays in memory until it is taken.
+    pub(crate) async fn write_gathered(&mut self) {
+        if self.tail.is_empty() || self.has_failed {
+            return;
+        }
+        let end = self.start + self.length;
+        if let Err(error) = self.write(self.tail.clone(), end).await {
+            warn!("no temporary file for a reply; its client sets the pace: {error}");
+            self.space.release(self.size.saturating_sub(end));
+            (self.size, self.is_grown, self.has_failed) = (self.size.min(end), true, true);
+            return;
+        }
+        self.length += self.gathered;
+        self.gathered = 0;
+        self.tail.clear();
     }
 
     /// Takes bytes from the front. `None`: there are none.
     pub(crate) async fn take(&mut self) -> io::Result<Option<Bytes>> {
-        let Some(file) = self.file.clone().filter(|_| self.length > 0) else { return Ok(None) };
+        let Some(file) = self.file.clone().filter(|_| self.length > 0) else {
+            let piece = self.tail.pop_front();
+            self.gathered -= piece.as_ref().map_or(0, |piece| piece.len() as u64);
+            return Ok(piece);
+        };
         let to_end = if self.is_grown { self.size - self.start } else { self.length };
         let length = self.length.min(PIECE).min(to_end);
         let (start, room) = (self.start, usize::try_from(length).unwrap_or(0));
@@ -107,25 +155,6 @@ impl Spool {
         Ok(Some(piece))
     }
 
-    /// Writes at the file's end.
-    async fn grow(&mut self, piece: &Bytes) -> bool {
-        let (at, added) = (self.start + self.length, piece.len() as u64);
-        // Space that was used before is there already.
-        let more = (at + added).saturating_sub(self.size);
-        if at + added > self.limit || !self.space.reserve(more) {
-            return false;
-        }
-        if let Err(error) = self.write(piece.clone(), at).await {
-            self.space.release(more);
-            self.has_failed = true;
-            warn!("no temporary file for a reply; its client sets the pace: {error}");
-            return false;
-        }
-        self.size += more;
-        self.length += added;
-        true
-    }
-
     /// Writes where bytes have been taken.
     async fn wrap(&mut self, piece: &Bytes) -> bool {
         let at = (self.start + self.length) % self.size.max(1);
@@ -135,7 +164,7 @@ impl Spool {
             second = first.split_off(to_end);
         }
         for (piece, at) in [(first, at), (second, 0)].into_iter().filter(|(piece, _)| !piece.is_empty()) {
-            if let Err(error) = self.write(piece, at).await {
+            if let Err(error) = self.write(VecDeque::from([piece]), at).await {
                 warn!("the temporary file of a reply cannot be written; its client sets the pace: {error}");
                 return false;
             }
@@ -144,7 +173,7 @@ impl Spool {
         true
     }
 
-    async fn write(&mut self, piece: Bytes, at: u64) -> io::Result<()> {
+    async fn write(&mut self, pieces: VecDeque<Bytes>, mut at: u64) -> io::Result<()> {
         let file = match &self.file {
             Some(file) => Arc::clone(file),
             None => {
@@ -153,7 +182,14 @@ impl Spool {
                 Arc::clone(self.file.insert(Arc::new(created)))
             }
         };
-        spawn_blocking(move || file.write_all_at(&piece, at)).await.map_err(io::Error::other).flatten()
+        let written = move || {
+            for piece in pieces {
+                file.write_all_at(&piece, at)?;
+                at += piece.len() as u64;
+            }
+            Ok(())
+        };
+        spawn_blocking(written).await.map_err(io::Error::other).flatten()
     }
 }
 
@@ -209,6 +245,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_not_written_is_taken_from_memory() {
+        let space = Arc::new(FileSpace::new(1 << 20));
+        let mut spool = Spool::new(&space, 1 << 20);
+        assert!(spool.add(&piece(0, 100_000)).await && spool.add(&piece(100_000, 10)).await);
+        assert!(spool.file.is_none(), "there is little of it");
+        assert_eq!(spool.take().await.unwrap().unwrap(), piece(0, 100_000));
+        assert!(spool.add(&piece(100_010, 200_000)).await && spool.add(&piece(300_010, 10)).await);
+        assert!(spool.file.is_some() && spool.tail.len() == 1);
+        let mut out = Vec::new();
+        while let Some(taken) = spool.take().await.unwrap() {
+            out.extend_from_slice(&taken);
+        }
+        assert!(out == piece(100_000, 200_020) && spool.is_empty());
+    }
+
+    #[tokio::test]
     async fn a_full_disk_makes_a_reply_slow_and_breaks_nothing() {
         let space = Arc::new(FileSpace::new(1 << 20));
         let mut spool = Spool::new(&space, 1 << 20);
@@ -223,6 +275,7 @@ mod tests {
         let space = Arc::new(FileSpace::new(1 << 20));
         let mut spool = Spool::new(&space, 1 << 20);
         assert!(spool.add(&piece(0, 70_000)).await);
+        spool.write_gathered().await;
         // As after a write that failed.
         spool.is_grown = true;
         assert!(!spool.add(&piece(70_000, 10)).await);

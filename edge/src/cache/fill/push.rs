@@ -30,6 +30,9 @@ struct FillBody {
     stored: bool,
 }
 
+/// For how long a page for which there was no memory is not tried again.
+const A_WHILE: Duration = Duration::from_secs(1);
+
 /// Nobody reads the body any more.
 struct NoReaders;
 
@@ -57,13 +60,11 @@ impl Fill {
         if self.receive(reply, &mut arriving).await.is_err() {
             return;
         }
-        let whole = arriving.body.whole_body().filter(|_| arriving.storable);
-        let kept = whole.is_some();
-        if let Some(whole) = whole {
+        if let Some(whole) = arriving.body.whole_body().filter(|_| arriving.storable) {
             self.keep_whole(&mut arriving, whole);
         }
         arriving.body.end(Ok(()));
-        if !kept {
+        if !arriving.stored {
             return;
         }
         if let Some(exchange) = self.exchange.take()
@@ -165,7 +166,7 @@ impl Fill {
     async fn push(&mut self, chunk: Bytes, arriving: &mut FillBody) -> Result<(), NoReaders> {
         if let Some(reason) = arriving.token_in(&chunk) {
             arriving.body.keep_for_first();
-            self.refuse(arriving, reason).await;
+            self.refuse(arriving, reason, self.ask.policy.hit_for_miss).await;
         }
         if let Some(exchange) = &mut self.exchange
             && let Err(why) = exchange.store_chunk(chunk.clone()).await
@@ -182,18 +183,24 @@ impl Fill {
             self.keep_whole(arriving, whole);
         }
         let pushed = arriving.body.push(chunk).await;
-        if pushed != PushResult::Kept {
-            self.refuse(arriving, Reason::TooLarge).await;
+        if pushed == PushResult::Kept || arriving.stored {
+            return Ok(());
+        }
+        let hit_for_miss = self.ask.policy.hit_for_miss;
+        if arriving.body.is_too_long() {
+            self.refuse(arriving, Reason::TooLarge, hit_for_miss).await;
+        } else {
+            self.refuse(arriving, Reason::NoRoom, hit_for_miss.min(A_WHILE)).await;
         }
         if pushed == PushResult::Unread { Err(NoReaders) } else { Ok(()) }
     }
 
-    /// The page is not stored after all, and nobody joins it any more.
-    async fn refuse(&mut self, arriving: &mut FillBody, reason: Reason) {
+    /// The page is not stored after all, nobody joins it any more, and who asks during `pass_for` asks alone.
+    async fn refuse(&mut self, arriving: &mut FillBody, reason: Reason, pass_for: Duration) {
         if std::mem::take(&mut arriving.storable) {
             self.ticket.close();
             arriving.body.decide(Err(reason));
-            self.leave_mark(&[], reason).await;
+            self.leave_mark(reason, pass_for).await;
         }
     }
 }

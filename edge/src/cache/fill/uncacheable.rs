@@ -2,6 +2,7 @@
 //! is told why, and those who wait get the stale page or go themselves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 use http_cache::{Reason, ReplyManner, vary};
@@ -23,9 +24,10 @@ impl Fill {
             self.keep_for_first(reply, reason);
         }
         let fallback = self.find_fallback();
-        self.mark(&names, reason, manner.unwrap_or_default());
+        let (manner, pass_for) = (manner.unwrap_or_default(), self.ask.policy.hit_for_miss);
+        self.mark(&names, UncacheableReply { reason, manner, pass_for });
         self.ticket.end(fallback.map_or(Outcome::Pass(reason), |page| self.stale(&page, reason)));
-        self.give_up(ReturnCause::Uncacheable { vary: &names, pass_for: self.ask.policy.hit_for_miss }).await;
+        self.give_up(ReturnCause::Uncacheable { vary: &names, pass_for }).await;
     }
 
     /// The refresh failed: the stale page is given as long as it may be, and the next refresh waits.
@@ -63,15 +65,14 @@ impl Fill {
         self.cache.l1.refresh_failed(request.key.as_bytes(), &request.outgoing.headers);
     }
 
-    /// Leaves a mark for the variant, here and at the node.
-    pub(super) async fn leave_mark(&mut self, names: &[HeaderName], reason: Reason) {
-        self.mark(names, reason, ReplyManner::default());
-        self.give_up(ReturnCause::Uncacheable { vary: names, pass_for: self.ask.policy.hit_for_miss }).await;
+    /// Leaves a mark for the page, here and at the node.
+    pub(super) async fn leave_mark(&mut self, reason: Reason, pass_for: Duration) {
+        self.mark(&[], UncacheableReply { reason, manner: ReplyManner::default(), pass_for });
+        self.give_up(ReturnCause::Uncacheable { vary: &[], pass_for }).await;
     }
 
-    fn mark(&self, names: &[HeaderName], reason: Reason, manner: ReplyManner) {
+    fn mark(&self, names: &[HeaderName], seen: UncacheableReply) {
         let request = &self.ask.request;
-        let seen = UncacheableReply { reason, manner, pass_for: self.ask.policy.hit_for_miss };
         self.cache.l1.mark(request.key.as_bytes(), &request.outgoing.headers, names, seen);
     }
 

@@ -44,10 +44,7 @@ impl Reader {
                     Some(Err(broken)) => return Some(Err(broken)),
                     None => {}
                 }
-                self.place.is_waiting = true;
-                if let Some(seat) = state.readers.get_mut(self.seat) {
-                    *seat = Some(self.place);
-                }
+                state.waits(self.seat, &mut self.place);
             }
             self.body.read.notify_one();
             grown.await;
@@ -61,14 +58,16 @@ impl Reader {
             tokio::pin!(grown);
             grown.as_mut().enable();
             {
-                let state = self.body.state.lock();
+                let mut state = self.body.state.lock();
                 if self.is_cut_off(&state) || matches!(state.end, Some(Err(_))) {
                     return false;
                 }
                 if state.end.is_some() || (state.length > 0 && self.may_begin(&state)) {
                     return true;
                 }
+                state.waits(self.seat, &mut self.place);
             }
+            self.body.read.notify_one();
             grown.await;
         }
     }

@@ -129,6 +129,29 @@ async fn a_long_body_follows_the_fastest_and_cuts_off_who_falls_behind() {
 }
 
 #[tokio::test]
+async fn where_there_is_no_room_a_body_goes_on_for_whoever_wants_it() {
+    let bodies = Bodies::new(1);
+    let _others = bodies.hold(2);
+    let is_wanted = async |body: &SharedBody| {
+        tokio::time::timeout(Duration::from_millis(20), body.wanted()).await.is_ok()
+    };
+    let body = SharedBody::new(1000, &bodies);
+    let (mut slow, mut fast, last) = (body.reader().unwrap(), body.reader().unwrap(), body.reader().unwrap());
+    assert!(!is_wanted(&body).await);
+    let beginning = tokio::spawn(async move { slow.begun().await });
+    assert!(is_wanted(&body).await, "it waits for the first byte");
+    body.push("one".into()).await;
+    assert!(beginning.await.unwrap());
+    assert!(!is_wanted(&body).await, "nobody has read it");
+    let reading = tokio::spawn(async move { (fast.next().await, fast.next().await) });
+    assert!(is_wanted(&body).await, "one of two waits for more");
+    body.end(Ok(()));
+    assert_eq!(reading.await.unwrap(), (Some(Ok("one".into())), None));
+    drop(last);
+    assert!(is_wanted(&body).await, "there is nobody to wait for");
+}
+
+#[tokio::test]
 async fn all_bodies_together_are_bounded() {
     let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
     let bodies = Bodies::new(10 * chunk.len() as u64);

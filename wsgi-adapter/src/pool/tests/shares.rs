@@ -1,5 +1,7 @@
 //! What each client has a part of, and what is counted apart.
 
+use std::pin::Pin;
+
 use super::*;
 
 fn from(client: &str) -> RequestHead {
@@ -78,6 +80,65 @@ async fn a_client_has_its_part_of_the_queue() {
         PoolFull::TooLong,
         "those who left count no more"
     );
+}
+
+/// A request by one of a client's connections over HTTP/2.
+fn by(port: u16) -> RequestHead {
+    RequestHead { client_port: port.into(), protocol: "HTTP/2.0".to_owned(), ..from("192.0.2.1") }
+}
+
+type Waiting = Pin<Box<dyn Future<Output = Result<Slot, PoolFull>>>>;
+
+fn waiting(pool: &Arc<Pool>, head: RequestHead) -> Waiting {
+    let pool = Arc::clone(pool);
+    let mut waiting: Waiting = Box::pin(async move { pool.slot(pool.wanted(&head), never()).await });
+    assert!(waiting.as_mut().now_or_never().is_none());
+    waiting
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_asks_for_much_holds_no_other_of_its_client() {
+    let pool = pool(2, 8, &[server(1)]);
+    let held = at_once_from(&pool, &by(1));
+    let mut first: Vec<_> = (0..4).map(|_| waiting(&pool, by(1))).collect();
+    // The client has its part of the queue: the other connection takes the place of one of the first's.
+    let mut other = waiting(&pool, by(2));
+    let mut out = first.pop().unwrap();
+    assert_eq!(out.as_mut().now_or_never().unwrap().unwrap_err(), PoolFull::Client);
+    drop(held);
+    let other = other.as_mut().now_or_never().expect("it has nothing, and goes first").unwrap();
+    assert!(first.iter_mut().all(|waiting| waiting.as_mut().now_or_never().is_none()));
+    first.push(waiting(&pool, by(1)));
+    // By HTTP/1 each request comes alone.
+    let mut alone = waiting(&pool, from("192.0.2.1"));
+    assert_eq!(first.pop().unwrap().await.unwrap_err(), PoolFull::Client);
+    drop(other);
+    alone.as_mut().now_or_never().expect("it goes first, too").unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_fills_the_queue_makes_room_for_others() {
+    let pool = pool(1, 4, &[server(1)]);
+    let _held = at_once(&pool).unwrap();
+    let mut all: Vec<_> = [1, 1, 2, 2].map(|n| waiting(&pool, from(&format!("192.0.2.{n}")))).into();
+    let _new = waiting(&pool, from("192.0.2.3"));
+    assert_eq!(all.pop().unwrap().await.unwrap_err(), PoolFull::Queue);
+    assert_eq!(
+        pool.slot(pool.wanted(&from("192.0.2.3")), never()).await.unwrap_err(),
+        PoolFull::Queue,
+        "it has as many there as they have"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_a_reply_that_was_left_may_have_a_place_again() {
+    let pool = pool(20, 20, &[server(1)]);
+    let mut unread: Vec<_> = (0..4).map(|_| Unread::new(&pool, pool.wanted(&by(1)).holder)).collect();
+    let _held = [at_once_from(&pool, &by(1)), at_once_from(&pool, &by(1))];
+    let mut third = waiting(&pool, by(1));
+    let _other = at_once_from(&pool, &by(2));
+    unread.pop();
+    third.as_mut().now_or_never().expect("it reads").unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,27 @@
+//! Replies that wait for their clients when the application is done with them.
+
+use std::sync::Arc;
+
+use super::Pool;
+use super::clients::{Holder, Resource};
+
+/// One such reply, as long as it lives.
+pub(crate) struct Unread<'a> {
+    pool: &'a Arc<Pool>,
+    holder: Option<Holder>,
+}
+
+impl<'a> Unread<'a> {
+    pub(crate) fn new(pool: &'a Arc<Pool>, holder: Option<Holder>) -> Self {
+        pool.state.lock().clients.take(holder, Resource::Unread);
+        Self { pool, holder }
+    }
+}
+
+impl Drop for Unread<'_> {
+    fn drop(&mut self) {
+        self.pool.state.lock().clients.give_back(self.holder, Resource::Unread);
+        // Its connection may have a place again.
+        self.pool.serve_waiters();
+    }
+}
