@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::coding::copies::CodedCopies;
-use crate::connection::bodies::{Bodies, BodyRoom, Keeping};
+use crate::connection::bodies::{Bodies, BodyForm, BodyRoom};
 pub(crate) use reader::Reader;
 
 /// The fill broke off, or this reader fell behind: what was read is not the complete body.
@@ -124,9 +124,9 @@ impl SharedBody {
             {
                 let mut state = self.state.lock();
                 let length = state.length.saturating_add(added);
-                let keeping = self.bodies.keeping(length, added);
-                if !state.window && length <= self.keep && keeping != Keeping::Window {
-                    if keeping == Keeping::Short {
+                let form = self.bodies.form_of(length, added);
+                if !state.window && length <= self.keep && form != BodyForm::Window {
+                    if form == BodyForm::Short {
                         self.bodies.add_short(added);
                         state.short += added;
                     }

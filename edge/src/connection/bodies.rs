@@ -20,7 +20,7 @@ pub(crate) struct Bodies {
 
 /// How a body may be kept that grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keeping {
+pub(crate) enum BodyForm {
     Whole,
     /// Whole, as a short page.
     Short,
@@ -57,13 +57,13 @@ impl Bodies {
     /// How a body of this length, so many bytes of which are not held yet, may be kept whole. Short pages have an
     /// eighth for themselves: the application is shielded by the cache also while somebody asks for long ones and
     /// does not read them.
-    pub(crate) fn keeping(&self, length: u64, more: u64) -> Keeping {
+    pub(crate) fn form_of(&self, length: u64, more: u64) -> BodyForm {
         if self.have_room(more) {
-            return Keeping::Whole;
+            return BodyForm::Whole;
         }
         let reserve = self.most.load(Relaxed) / 8;
         let is_short = length <= SHORT && self.short.load(Relaxed).saturating_add(more) <= reserve;
-        if is_short { Keeping::Short } else { Keeping::Window }
+        if is_short { BodyForm::Short } else { BodyForm::Window }
     }
 
     /// Whether a page may be stored beside so many bytes of pages that were evicted and are still read. A short one
@@ -140,19 +140,19 @@ mod tests {
     fn short_pages_are_kept_where_long_ones_are_not() {
         let bodies = Bodies::new(64 * SHORT);
         // What is held, what of it is of short pages, the page's length and what of it is new.
-        for (held, short, length, more, keeping) in [
-            (39, 0, 100, 1, Keeping::Whole),
-            (40, 0, 100, 1, Keeping::Window),
-            (40, 0, 1, 1, Keeping::Short),
-            (40, 0, 2, 1, Keeping::Window),
-            (99, 7, 1, 1, Keeping::Short),
-            (99, 8, 1, 1, Keeping::Window),
+        for (held, short, length, more, form) in [
+            (39, 0, 100, 1, BodyForm::Whole),
+            (40, 0, 100, 1, BodyForm::Window),
+            (40, 0, 1, 1, BodyForm::Short),
+            (40, 0, 2, 1, BodyForm::Window),
+            (99, 7, 1, 1, BodyForm::Short),
+            (99, 8, 1, 1, BodyForm::Window),
         ] {
             let _held = bodies.hold(usize::try_from(held * SHORT).unwrap());
             bodies.add_short(short * SHORT);
             assert_eq!(
-                bodies.keeping(length * SHORT, more * SHORT),
-                keeping,
+                bodies.form_of(length * SHORT, more * SHORT),
+                form,
                 "{held} {short} {length} {more}"
             );
             bodies.remove_short(short * SHORT);

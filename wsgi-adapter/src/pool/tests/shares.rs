@@ -87,11 +87,11 @@ fn by(port: u16) -> RequestHead {
     RequestHead { client_port: port.into(), protocol: "HTTP/2.0".to_owned(), ..from("192.0.2.1") }
 }
 
-type Waiting = Pin<Box<dyn Future<Output = Result<Slot, PoolFull>>>>;
+type SlotWait = Pin<Box<dyn Future<Output = Result<Slot, PoolFull>>>>;
 
-fn waiting(pool: &Arc<Pool>, head: RequestHead) -> Waiting {
+fn waiting(pool: &Arc<Pool>, head: RequestHead) -> SlotWait {
     let pool = Arc::clone(pool);
-    let mut waiting: Waiting = Box::pin(async move { pool.slot(pool.wanted(&head), never()).await });
+    let mut waiting: SlotWait = Box::pin(async move { pool.slot(pool.wanted(&head), never()).await });
     assert!(waiting.as_mut().now_or_never().is_none());
     waiting
 }
