@@ -305,7 +305,7 @@ impl Pool {
             let rank = |waiter: &Waiter| {
                 let holder = waiter.wanted.holder;
                 if waiter.slot.is_closed() {
-                    return Some((0, 0));
+                    return Some((0, 0, 0));
                 }
                 clients.may_have(holder, Resource::Place).then(|| clients.rank(holder))
             };

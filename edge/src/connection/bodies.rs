@@ -150,11 +150,7 @@ mod tests {
         ] {
             let _held = bodies.hold(usize::try_from(held * SHORT).unwrap());
             bodies.add_short(short * SHORT);
-            assert_eq!(
-                bodies.form_of(length * SHORT, more * SHORT),
-                form,
-                "{held} {short} {length} {more}"
-            );
+            assert_eq!(bodies.form_of(length * SHORT, more * SHORT), form, "{held} {short} {length} {more}");
             bodies.remove_short(short * SHORT);
         }
         let _held = bodies.hold(usize::try_from(40 * SHORT).unwrap());

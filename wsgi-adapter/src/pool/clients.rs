@@ -67,12 +67,14 @@ impl Clients {
         held < self.limits[resource as usize]
     }
 
-    /// Who has little goes first: places of the client, then of its connection with what that leaves unread. One
-    /// without an address counts as one that has none.
-    pub(super) fn rank(&self, holder: Option<Holder>) -> (usize, usize) {
-        let Some(holder) = holder else { return (0, 0) };
-        let connection = [Resource::Place, Resource::Unread].map(|one| self.on_connection(holder, one));
-        (self.held(holder.client, Resource::Place), connection.iter().sum())
+    /// Who has little goes first, of those who wait: places of the client, then of its connection with what that
+    /// leaves unread, then other requests of the connection that wait. One without an address counts as one that
+    /// has none.
+    pub(super) fn rank(&self, holder: Option<Holder>) -> (usize, usize, usize) {
+        let Some(holder) = holder else { return (0, 0, 0) };
+        let [places, unread, waiting] = [Resource::Place, Resource::Unread, Resource::Waiting]
+            .map(|resource| self.on_connection(holder, resource));
+        (self.held(holder.client, Resource::Place), places + unread, waiting.saturating_sub(1))
     }
 
     /// How many requests wait, of the client and of its connection.
