@@ -97,6 +97,8 @@ pub(crate) enum FirstResult {
 pub(crate) struct Flight {
     outcome: watch::Sender<Option<Outcome>>,
     first: Mutex<FirstSlot>,
+    /// How many have stopped waiting for it.
+    alone: AtomicUsize,
 }
 
 /// What is kept for the request that began the flight.
@@ -131,6 +133,12 @@ impl Flight {
     pub(crate) fn first_waits(self: &Arc<Self>) -> FirstSeat {
         *self.first.lock() = FirstSlot::Waiting;
         FirstSeat(self.clone())
+    }
+
+    /// Whether one that has waited for long asks for the page by itself, since it may be each visitor's own. Of a
+    /// flight so many do at most: a thousand would be the end of an application that is slow already.
+    pub(crate) fn goes_alone(&self, most: usize) -> bool {
+        self.alone.fetch_add(1, Ordering::Relaxed) < most
     }
 
     /// The outcome, as soon as there is one; `None` if it takes longer than `patience` or the flight was
@@ -234,7 +242,11 @@ impl Flights {
             Entry::Vacant(_) if self.under_way() >= self.most.load(Ordering::Relaxed) => FlightSeat::Full,
             Entry::Vacant(entry) => {
                 self.under_way.fetch_add(1, Ordering::Relaxed);
-                let flight = Arc::new(Flight { outcome: watch::Sender::new(None), first: Mutex::default() });
+                let flight = Arc::new(Flight {
+                    outcome: watch::Sender::new(None),
+                    first: Mutex::default(),
+                    alone: AtomicUsize::new(0),
+                });
                 let key = entry.key().clone();
                 entry.insert(flight.clone());
                 FlightSeat::First(Ticket { flights: self.clone(), key, flight, listed: true })

@@ -29,6 +29,10 @@ impl Lanes {
         Arc::new(Self { by_key: Mutex::default(), each })
     }
 
+    pub(crate) fn each(&self) -> usize {
+        self.each
+    }
+
     /// Takes a lane of the key. `None`: none became free within `patience`.
     pub(crate) async fn enter(self: &Arc<Self>, key: &[u8], patience: Duration) -> Option<Lane> {
         let lanes = {

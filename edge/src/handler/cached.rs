@@ -118,20 +118,24 @@ impl Rounds {
             Err(FlightFallback::Bypass(reason)) => return Round::Bypass(told.unwrap_or(reason)),
         };
         match self.take(cache, ask, joined).await {
-            FlightResult::Page(served, first) => {
+            FlightResult::Page(served, first, flight) => {
                 let patience = if served.body.holds_followers() {
                     cache.patience.of_a_follower(cache.l1.was_stored(ask.request.key.as_bytes()))
                 } else {
                     cache.patience.first
                 };
-                match within(patience, from_flight(request, &served, first)).await {
+                let mut given = within(patience, from_flight(request, &served, first)).await;
+                // It is searched for what is another's own, and does not end.
+                if given.is_err() && !flight.goes_alone(cache.lanes.each()) {
+                    given = within(cache.patience.first, from_flight(request, &served, None)).await;
+                }
+                match given {
                     Ok(Some(reply)) => Round::Reply(reply),
                     // The page turned out to be another's own, or broke off before it began.
                     Ok(None) => {
                         self.reason = Some(Reason::UncacheableReply);
                         Round::LookAgain
                     }
-                    // It is searched for what is another's own, and does not end.
                     Err(_) => Round::Bypass(Reason::WaitTimeout),
                 }
             }
@@ -194,7 +198,10 @@ impl Rounds {
             Some(_) => cache.patience.first.max(ask.ask.timeout + cache.patience.follower),
             None => cache.patience.of_a_follower(cache.l1.was_stored(key.as_bytes())),
         };
-        let outcome = flight.outcome(patience).await;
+        let mut outcome = flight.outcome(patience).await;
+        if outcome.is_none() && first.is_none() && !flight.goes_alone(cache.lanes.each()) {
+            outcome = flight.outcome(cache.patience.first).await;
+        }
         drop(place);
         let outcome = match first.as_ref().and_then(FirstSeat::take_reply) {
             // The application saw all that this visitor sent.
@@ -253,7 +260,7 @@ impl Rounds {
             self.wanted = Some(mine);
             return FlightResult::Nothing(FlightFallback::LookAgain);
         }
-        FlightResult::Page(served, first)
+        FlightResult::Page(served, first, flight)
     }
 }
 
@@ -273,7 +280,7 @@ struct JoinedFlight {
 
 /// What a flight gave to the request.
 enum FlightResult {
-    Page(Arc<ServedPage>, Option<FirstSeat>),
+    Page(Arc<ServedPage>, Option<FirstSeat>, Arc<Flight>),
     /// The reply that is this request's own.
     Own(Box<OriginReply>, Reason),
     Failed(Failure),

@@ -61,6 +61,38 @@ fn a_wait_has_an_end(stack: &Stack) {
     stack.get("/count/slow").expect_cache(&["hit"]);
 }
 
+fn impatient_in_lanes() -> String {
+    let limits = "limits = { waiters = 100, hit_for_miss = 2 }";
+    impatient().replace("limits = { waiters = 3 }", limits)
+}
+
+both_topologies!(a_slow_page_that_nobody_knows_is_asked_for_by_few, impatient_in_lanes());
+fn a_slow_page_that_nobody_knows_is_asked_for_by_few(stack: &Stack) {
+    stack.oracle.set("unknown", "hold=1");
+    let (first, others) = behind(stack, "unknown", 30, || {
+        stack.oracle.wait_for_running("unknown", 3);
+        thread::sleep(Duration::from_millis(1_500));
+    });
+    first.expect(200).expect_cache(&["stored"]);
+    let alone = others.into_iter().filter(|other| other.cache_status().contains("wait-timeout")).count();
+    assert_eq!((alone, stack.oracle.calls("unknown")), (2, 3), "as many as there are lanes");
+}
+
+both_topologies!(a_slow_body_that_nobody_knows_is_asked_for_by_few, impatient_in_lanes());
+fn a_slow_body_that_nobody_knows_is_asked_for_by_few(stack: &Stack) {
+    let target = "/count/body?body=html&size=4000&chunks=4&gap=800";
+    thread::scope(|scope| {
+        for n in 0..20 {
+            scope.spawn(move || {
+                thread::sleep(Duration::from_millis(10 * n));
+                assert_eq!(stack.get(target).expect(200).body.len(), 4000);
+            });
+        }
+    });
+    let calls = stack.oracle.calls("body");
+    assert!(calls <= 3, "{calls} calls");
+}
+
 both_topologies!(a_page_that_was_shared_before_is_waited_for, impatient());
 fn a_page_that_was_shared_before_is_waited_for(stack: &Stack) {
     let lives = "h=Cache-Control:max-age%3D1,stale-while-revalidate%3D0";
