@@ -123,18 +123,12 @@ reasons! {
     HolderFailed = "holder-failed", "RFC 9111 section 4";
     /// Too many requests wait for this page.
     TooManyWaiters = "too-many-waiters", "setting waiters, setting max_waiting";
-    /// Too many variants of this page are stored.
-    TooManyVariants = "too-many-variants", "setting max_variants";
     /// The application failed.
     OriginFailed = "origin-failed", "RFC 5861 section 4";
     /// The lease ended before the page was whole.
     LeaseLost = "lease-lost", "design: the cache contract";
     /// A purge of this page came while it was being made.
     Purged = "purged", "design: the cache contract";
-    /// No cache-node could be reached.
-    CacheUnreachable = "cache-unreachable", "design: fail open";
-    /// The shared store could not be reached.
-    StoreUnreachable = "store-unreachable", "design: fail open";
 }
 
 #[cfg(test)]

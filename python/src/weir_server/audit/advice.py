@@ -31,6 +31,4 @@ ADVICE = {
     "x-accel-expires": "Take X-Accel-Expires: 0 away",
     "x-accel-redirect": "Take X-Accel-Redirect away, if the page is the same for all",
     "auth-request": "The page that decides may say Cache-Control: public if its answer is the same for all",
-    "cache-unreachable": "Look after the cache-node: it does not answer",
-    "store-unreachable": "Look after Redis: it does not answer",
 }
