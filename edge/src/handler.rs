@@ -51,7 +51,7 @@ use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
 use crate::reply::body::paced;
 use crate::reply::holes::VisitorCookies;
-use crate::reply::{Reply, answer, changes, coding, error, first_chunk, holes};
+use crate::reply::{Reply, ReplyParts, answer, changes, coding, error, first_chunk, holes};
 use crate::request::Request;
 use crate::request::path::{self, split};
 use crate::request::snapshot::RequestSnapshot;
@@ -65,7 +65,6 @@ use redirect::InternalRedirect;
 pub(crate) const PURGE: &str = "PURGE";
 
 /// The result of a request at one location.
-#[expect(clippy::large_enum_variant, reason = "replies are the rule: they are not boxed for the exception")]
 enum AtLocation {
     Reply(Reply),
     /// Another location answers instead: an internal redirect.
@@ -81,7 +80,7 @@ pub(crate) fn handle(edge: &Arc<Edge>, request: Request, visit: &Visit) -> impl 
 pub(crate) fn handle_after(
     edge: &Arc<Edge>,
     request: Request,
-    first: Option<Box<Reply>>,
+    first: Option<Reply>,
     visit: &Visit,
 ) -> impl Future<Output = Reply> {
     // Boxed, as is what few requests need: each function that a request goes through copies what it is given.
@@ -95,12 +94,7 @@ pub(crate) fn handle_after(
     }
 }
 
-async fn answered(
-    edge: &Arc<Edge>,
-    request: Box<Request>,
-    first: Option<Box<Reply>>,
-    visit: &Visit,
-) -> Reply {
+async fn answered(edge: &Arc<Edge>, request: Box<Request>, first: Option<Reply>, visit: &Visit) -> Reply {
     let compresses = edge.routes.load().compresses();
     let wanted =
         compresses.then(|| coding::CodingRequest::of(&request.method, request.version, &request.headers));
@@ -124,7 +118,7 @@ async fn answered(
         AtLocation::Again(again) => {
             let location = next_location(edge, &again.request);
             let reply = carried.endless(*again);
-            location.iter().fold(reply, Reply::at)
+            location.iter().fold(reply, ReplyParts::at)
         }
     };
     let reply = changed(first_chunk::settle(reply).await, visit);
@@ -242,7 +236,7 @@ async fn answer_at_location(edge: &Arc<Edge>, mut request: Box<Request>, visit: 
 async fn acme_answer(edge: &Edge, request: &Request) -> Option<Reply> {
     let proof = edge.acme.http_answer(&request.target).await?;
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/plain"))]);
-    Some(Reply::new(StatusCode::OK, headers, ReplyBody::Whole(proof.into())).noting(CacheResult::Own))
+    Some(ReplyParts::new(StatusCode::OK, headers, ReplyBody::Whole(proof.into())).noting(CacheResult::Own))
 }
 
 /// Answers the request at its place, as the plan says.
@@ -254,7 +248,7 @@ async fn answer_in_place(
 ) -> Reply {
     let path = match place::path_of(&request) {
         Ok(path) => path,
-        Err(reply) => return *reply,
+        Err(reply) => return reply,
     };
     if let RouteMatch::Location(site, location) = chosen
         && let Some(wanted) =
@@ -262,7 +256,7 @@ async fn answer_in_place(
         && let Err(reply) =
             Box::pin(pool_request::change(wanted, &mut request, &path, (site, location))).await
     {
-        return *reply;
+        return reply;
     }
     let common_fields = request_fields(&mut request, &path, chosen);
     let in_l1 = L1View { l1: &edge.cache.l1, now: Instant::now() };
@@ -275,7 +269,7 @@ async fn answer_in_place(
         Plan::Application { site, location, pool, cache } => {
             visit.client_abort.decide(&request.method, location.ignore_client_abort);
             if let Err(reply) = settle_body(&mut request, location).await {
-                return *reply;
+                return reply;
             }
             let kept = location.reply_rewrite.as_ref().map(|rewrite| {
                 (rewrite, location.redirects.origin(&request, &site.name), RequestSnapshot::of(&mut request))
@@ -284,10 +278,10 @@ async fn answer_in_place(
             let ask = ask(&request, site, location, pool.clone(), traceparent);
             let ask = match as_wanted(ask, &mut request, &path, (site, location)) {
                 Ok(ask) => ask,
-                Err(reply) => return *reply,
+                Err(reply) => return reply,
             };
             if let Err(reply) = place::check_searches(&request) {
-                return *reply;
+                return reply;
             }
             let hints = visit.hints.clone().filter(|_| wants_hints(&request, &path, chosen));
             let ask = Box::new(Ask { common_fields, hints, ..ask });

@@ -30,12 +30,15 @@ use crate::reply::body::ReplyBody;
 use crate::request::Request;
 use crate::route::Location;
 
-/// The field by which the application lets another location answer.
 /// The application says how fast its reply is sent.
 pub(crate) const X_ACCEL_LIMIT_RATE: HeaderName = HeaderName::from_static("x-accel-limit-rate");
+/// The field by which the application lets another location answer.
 pub(crate) const X_ACCEL_REDIRECT: HeaderName = HeaderName::from_static("x-accel-redirect");
 
-pub(crate) struct Reply {
+/// On its way to the client it is handed on some thirty times, and it is long.
+pub(crate) type Reply = Box<ReplyParts>;
+
+pub(crate) struct ReplyParts {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     /// Lines of the head that go before those of `headers`, where HTTP/1 passes a reply through.
@@ -86,8 +89,8 @@ pub(crate) struct Note {
     pub(crate) uncoded: Option<u64>,
 }
 
-impl Reply {
-    pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: ReplyBody) -> Self {
+impl ReplyParts {
+    pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: ReplyBody) -> Reply {
         let length = match &body {
             ReplyBody::Empty => Some(0),
             ReplyBody::Whole(bytes) => Some(bytes.len() as u64),
@@ -101,7 +104,7 @@ impl Reply {
             | ReplyBody::Changed(_)
             | ReplyBody::Paced(_) => None,
         };
-        Self {
+        Box::new(Self {
             status,
             headers,
             lines: Vec::new(),
@@ -122,11 +125,11 @@ impl Reply {
                 upstream: None,
                 uncoded: None,
             },
-        }
+        })
     }
 
     /// Makes a reply that may send its request to another location.
-    pub(crate) fn to(mut self, request: Box<Request>) -> Self {
+    pub(crate) fn to(mut self: Box<Self>, request: Box<Request>) -> Box<Self> {
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.request = Some(request);
         }
@@ -134,7 +137,7 @@ impl Reply {
     }
 
     /// Also names the cache's part in nginx's words (`[edge] nginx_cache_status`).
-    pub(crate) fn in_nginx_words(mut self) -> Self {
+    pub(crate) fn in_nginx_words(mut self: Box<Self>) -> Box<Self> {
         if let Some(status) = &self.note.cache_status {
             self.headers.insert(X_CACHE_STATUS, HeaderValue::from_static(status.nginx_word()));
         }
@@ -151,22 +154,22 @@ impl Reply {
             .is_some_and(|media_type| media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
     }
 
-    pub(crate) fn closing(mut self) -> Self {
+    pub(crate) fn closing(mut self: Box<Self>) -> Box<Self> {
         self.close = true;
         self
     }
 
-    pub(crate) fn with_length(mut self, length: Option<u64>) -> Self {
+    pub(crate) fn with_length(mut self: Box<Self>, length: Option<u64>) -> Box<Self> {
         self.length = self.length.or(length);
         self
     }
 
-    pub(crate) fn at(mut self, location: &Arc<Location>) -> Self {
+    pub(crate) fn at(mut self: Box<Self>, location: &Arc<Location>) -> Box<Self> {
         self.note.location = Some(location.clone());
         self
     }
 
-    pub(crate) fn noting(mut self, cache: CacheResult) -> Self {
+    pub(crate) fn noting(mut self: Box<Self>, cache: CacheResult) -> Box<Self> {
         self.note.cache = cache;
         self
     }

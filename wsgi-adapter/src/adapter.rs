@@ -140,12 +140,13 @@ impl Fetcher for Adapter {
         let plain = PlainFetch::of(&pool, request)?;
         let (replies, stream) = self.channel(Some(&pool), ReplyReader::Here);
         let metrics = self.pools.metrics.clone();
-        let work = async move {
+        // Made where it is boxed: it is long.
+        let work: Work = Box::pin(async move {
             if let Err(failed) = Fetch::plain(&pool, plain, &replies).run(&Span::none()).await {
                 tell(&failed, &pool.config.name, Some(&pool), &metrics, &replies).await;
             }
-        };
-        Some(Box::new(InlineFetch::new(Box::pin(work), stream, ReplyReader::Here, self.shutdown.clone())))
+        });
+        Some(Box::new(InlineFetch::new(work, stream, ReplyReader::Here, self.shutdown.clone())))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::route::{Location, RouteMatch, Site};
 use crate::settings::BodyFiles;
 
 /// Bounds the body, and keeps it for variables, where its location says so. `Err`: it cannot be had.
-pub(super) async fn settle_body(request: &mut Request, location: &Location) -> Result<(), Box<Reply>> {
+pub(super) async fn settle_body(request: &mut Request, location: &Location) -> Result<(), Reply> {
     if request.upgrade.is_some() {
         return Ok(());
     }
@@ -36,7 +36,7 @@ pub(super) fn as_wanted(
     request: &mut Request,
     path: &NormalPath<'_>,
     (site, location): (&Site, &Location),
-) -> Result<Ask, Box<Reply>> {
+) -> Result<Ask, Reply> {
     let ask = match location.pool_request.as_deref() {
         Some(wanted) => pool_request::told(wanted, ask, &place::facts(request, path, site, location)),
         None => ask,
@@ -47,14 +47,14 @@ pub(super) fn as_wanted(
         Some(_) => ask,
         None => {
             let path = location.document_root.path(&place::facts(request, path, site, location));
-            let Some(path) = path else { return Err(Box::new(error::not_found())) };
+            let Some(path) = path else { return Err(error::not_found()) };
             Ask { document_root: String::from_utf8_lossy(&path).into(), ..ask }
         }
     };
     let Some(choice) = &location.pool_choice else { return Ok(ask) };
     let Some(chosen) = choice.of(&place::facts(request, path, site, location)) else {
         tracing::warn!(target = request.target, "pool_choice names no server");
-        return Err(Box::new(error::of_status(StatusCode::BAD_GATEWAY)));
+        return Err(error::of_status(StatusCode::BAD_GATEWAY));
     };
     let ChosenPool { pool, server, target } = chosen;
     if let Some(target) = target {

@@ -89,7 +89,6 @@ async fn alone(
 }
 
 /// What comes of one try to share a page.
-#[expect(clippy::large_enum_variant, reason = "replies are the rule: they are not boxed for the exception")]
 enum Round {
     Reply(Reply),
     Bypass(Reason),

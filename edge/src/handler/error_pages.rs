@@ -54,11 +54,13 @@ pub(super) fn or_instead(
 /// The page for a client that gets no other answer, or the answer that says why.
 pub(super) fn of_client(site: &Site, request: Box<Request>, refusal: ClientRefusal) -> AtLocation {
     let code = StatusCode::from_u16(refusal.code()).unwrap_or(StatusCode::BAD_REQUEST);
-    let refused = Reply { status: code, ..error::client(refusal) };
+    let mut refused = error::client(refusal);
+    refused.status = code;
     match or_instead(site.otherwise(), site, request, refused) {
         // nginx's own codes are no statuses of HTTP.
-        AtLocation::Reply(reply) if reply.status == code => {
-            AtLocation::Reply(Reply { status: StatusCode::BAD_REQUEST, ..reply })
+        AtLocation::Reply(mut reply) if reply.status == code => {
+            reply.status = StatusCode::BAD_REQUEST;
+            AtLocation::Reply(reply)
         }
         AtLocation::Reply(reply) => AtLocation::Reply(reply.closing()),
         AtLocation::Again(mut again) => {

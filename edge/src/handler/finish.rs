@@ -7,7 +7,7 @@ use crate::Edge;
 use crate::handler::visit::Visit;
 use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
-use crate::reply::{Reply, facts, holes};
+use crate::reply::{Reply, ReplyParts, facts, holes};
 use crate::request::Request;
 use crate::route::Location;
 
@@ -55,5 +55,5 @@ pub(super) fn in_last_form(edge: &Edge, mut reply: Reply) -> Reply {
 pub(super) fn preflight(location: &Location, request: &Request) -> Option<Reply> {
     let cors = location.reply_fields.as_ref()?.cors()?;
     let headers = cors.preflight(&request.method, &request.headers)?;
-    Some(Reply::new(StatusCode::NO_CONTENT, headers, ReplyBody::Empty).noting(CacheResult::Own))
+    Some(ReplyParts::new(StatusCode::NO_CONTENT, headers, ReplyBody::Empty).noting(CacheResult::Own))
 }

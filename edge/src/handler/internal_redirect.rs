@@ -40,7 +40,9 @@ pub(super) async fn obey(mut reply: Reply) -> AtLocation {
     let Some(target) = target(&elsewhere.target).or_else(|| name.as_ref().map(|_| request.target.clone()))
     else {
         tracing::warn!(target = request.target, to = ?elsewhere.target, "X-Accel-Redirect is not a path");
-        return AtLocation::Reply(Reply { note: reply.note, ..error::not_found() });
+        let mut missing = error::not_found();
+        missing.note = reply.note;
+        return AtLocation::Reply(missing);
     };
     // Reads to its end, so that the application does not see an aborted request. The body is empty, or nobody
     // wants it.

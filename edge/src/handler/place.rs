@@ -18,19 +18,19 @@ pub(super) struct SiteLocation<'a> {
 }
 
 /// The normal path of the request's target.
-pub(crate) fn path_of(request: &Request) -> Result<NormalPath<'static>, Box<Reply>> {
+pub(crate) fn path_of(request: &Request) -> Result<NormalPath<'static>, Reply> {
     match path::normalise(split(&request.target).0.as_bytes()) {
         Ok(path) => Ok(path.into_owned()),
-        Err(bad) => Err(Box::new(error::bad_request(&format!("The path is malformed: {bad}.")).closing())),
+        Err(bad) => Err(error::bad_request(&format!("The path is malformed: {bad}.")).closing()),
     }
 }
 
 /// `Err`: a variable that was needed has no value, because a regular expression could not be searched to its
 /// end.
-pub(super) fn check_searches(request: &Request) -> Result<(), Box<Reply>> {
+pub(super) fn check_searches(request: &Request) -> Result<(), Reply> {
     if request.endless.load(Relaxed) {
         tracing::warn!(target = request.target, "{EndlessSearch}");
-        return Err(Box::new(error::internal()));
+        return Err(error::internal());
     }
     Ok(())
 }

@@ -53,7 +53,7 @@ pub(crate) struct PlainHit<'a> {
 /// A file in memory that is still valid.
 pub(crate) enum PlainAnswer {
     Page(Arc<Page>),
-    File(Box<Reply>),
+    File(Reply),
 }
 
 /// How a request goes on.
@@ -109,7 +109,7 @@ pub(crate) fn find<'a>(
                 None => reply,
             };
             let record = HitRecord { location, result: CacheResult::File, started };
-            Some(PlainWay::Hit(PlainHit { found: PlainAnswer::File(Box::new(reply)), record, https }))
+            Some(PlainWay::Hit(PlainHit { found: PlainAnswer::File(reply), record, https }))
         }
         Plan::Application { location, cache: CacheUse::Shared(_, look, CachePlan::Hit(page)), .. } => {
             // The parameters that the key ignores may have to be added to where it leads.
@@ -239,7 +239,7 @@ impl PlainAnswer {
     pub(crate) fn reply(self, edge: &Edge, head: &Head<'_>, (location, https): (&Location, bool)) -> Reply {
         let mut reply = match self {
             Self::Page(page) => answer::hit_under(&method(head), &fields(head), &page),
-            Self::File(reply) => *reply,
+            Self::File(reply) => reply,
         };
         if let Some(fields) = &location.reply_fields {
             fields.apply(reply.status, &mut reply.headers, None, https);

@@ -25,7 +25,7 @@ pub(super) async fn change(
     request: &mut Request,
     path: &NormalPath<'_>,
     (site, location): (&Site, &Location),
-) -> Result<(), Box<Reply>> {
+) -> Result<(), Reply> {
     if let Some(body) = &wanted.body {
         if body.constant().is_none() {
             read(request, location).await?;
@@ -64,7 +64,7 @@ pub(super) fn told(wanted: &PoolRequestConfig, ask: Ask, facts: &Facts<'_>) -> A
 }
 
 /// Takes the client's body into a temporary file, where its location wants one.
-pub(super) async fn to_file(request: &mut Request, location: &Location) -> Result<(), Box<Reply>> {
+pub(super) async fn to_file(request: &mut Request, location: &Location) -> Result<(), Reply> {
     let taken = body_file::take(request.body.take(), location.body_buffer, location.body_file).await;
     match taken {
         Ok((body, file)) => {
@@ -74,19 +74,19 @@ pub(super) async fn to_file(request: &mut Request, location: &Location) -> Resul
             }
             Ok(())
         }
-        Err(BodyFileError::Body(BodyFault::TooLarge)) => Err(Box::new(error::body_too_large())),
-        Err(BodyFileError::Body(fault)) => Err(Box::new(error::bad_request(&format!("{fault}.")).closing())),
+        Err(BodyFileError::Body(BodyFault::TooLarge)) => Err(error::body_too_large()),
+        Err(BodyFileError::Body(fault)) => Err(error::bad_request(&format!("{fault}.")).closing()),
         Err(BodyFileError::Disk(failed)) => {
             tracing::error!(target = request.target, error = %failed, "cannot keep the body in a file");
-            Err(Box::new(error::internal()))
+            Err(error::internal())
         }
     }
 }
 
 /// Takes the client's body, for variables.
-async fn read(request: &mut Request, location: &Location) -> Result<(), Box<Reply>> {
+async fn read(request: &mut Request, location: &Location) -> Result<(), Reply> {
     if !request.body.limit(location.max_body) {
-        return Err(Box::new(error::body_too_large()));
+        return Err(error::body_too_large());
     }
     if let Some(kept) = request.arrival.body.clone() {
         request.body.keep(kept, location.body_buffer);
@@ -94,8 +94,8 @@ async fn read(request: &mut Request, location: &Location) -> Result<(), Box<Repl
     while let Some(chunk) = request.body.next().await {
         match chunk {
             Ok(_) => {}
-            Err(BodyFault::TooLarge) => return Err(Box::new(error::body_too_large())),
-            Err(fault) => return Err(Box::new(error::bad_request(&format!("{fault}.")).closing())),
+            Err(BodyFault::TooLarge) => return Err(error::body_too_large()),
+            Err(fault) => return Err(error::bad_request(&format!("{fault}.")).closing()),
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use purge::{Purge, Target};
 use crate::Edge;
 use crate::purge::target;
 use crate::reply::body::ReplyBody;
-use crate::reply::{Reply, error};
+use crate::reply::{Reply, ReplyParts, error};
 use crate::request::Request;
 
 /// `PURGE /path`: purges that page, in all variants, under http and https.
@@ -33,7 +33,7 @@ pub(crate) async fn answer(edge: &Edge, request: &Request) -> Reply {
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ]);
-    Reply::new(status, headers, ReplyBody::Whole(text.into()))
+    ReplyParts::new(status, headers, ReplyBody::Whole(text.into()))
 }
 
 /// The answer to a client that may not purge.

@@ -14,7 +14,7 @@ use crate::cache::Cache;
 use crate::coding::rule::Compress;
 use crate::handler::pass::pass;
 use crate::reply::body::ReplyBody;
-use crate::reply::{Reply, coding};
+use crate::reply::{Reply, ReplyParts, coding};
 use crate::request::Request;
 use crate::route::Location;
 
@@ -54,7 +54,7 @@ impl WholeRequest {
         if !is_several && !self.rule.may_change(&reply.headers) {
             return reply;
         }
-        let Reply { mut headers, note, .. } = reply;
+        let ReplyParts { mut headers, note, .. } = *reply;
         let mut whole = pass(cache, self.ask, self.request, None).await;
         whole.note.cache = note.cache;
         whole.note.cache_status = note.cache_status;

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
 use crate::reply::facts::of_text;
-use crate::reply::{Reply, error};
+use crate::reply::{Reply, ReplyParts, error};
 use crate::request::Request;
 use crate::route::Location;
 use crate::route::returns::{HANG_UP, Return, ReturnContent};
@@ -43,7 +43,7 @@ fn content(
                 let path = Path::new(OsStr::from_bytes(facts.route.uri));
                 headers.insert(CONTENT_TYPE, location.types.of_text(path));
             }
-            Reply::new(answer.status, headers, ReplyBody::Empty).noting(CacheResult::Own)
+            ReplyParts::new(answer.status, headers, ReplyBody::Empty).noting(CacheResult::Own)
         }
         ReturnContent::Page => error::of_status(answer.status),
         ReturnContent::Location(template) => redirect(answer.status, &template.value(facts)),
@@ -57,7 +57,7 @@ fn content(
             }
             let has_body = !matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
             let body = if has_body { ReplyBody::Whole(body) } else { ReplyBody::Empty };
-            Reply::new(answer.status, headers, body).noting(CacheResult::Own)
+            ReplyParts::new(answer.status, headers, body).noting(CacheResult::Own)
         }
     }
 }

@@ -63,7 +63,7 @@ pub(super) async fn place<'a>(
     if is_misnamed(site, &request) {
         return Err(AtLocation::Reply(error::not_found()));
     }
-    let mut path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
+    let mut path = path_of(&request).map_err(AtLocation::Reply)?;
     let location = match location(site, &request, &path) {
         RouteMatch::Location(_, location) => location,
         slash @ RouteMatch::AddSlash(_) => return Ok((request, slash)),
@@ -106,7 +106,7 @@ pub(super) async fn place<'a>(
     }
     let mut is_rewritten = false;
     if location.acts() || location.try_files.is_some() {
-        let now = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
+        let now = path_of(&request).map_err(AtLocation::Reply)?;
         is_rewritten = now != path;
         path = now;
     }
@@ -128,7 +128,7 @@ async fn rules_of_site(
 ) -> Result<Box<Request>, AtLocation> {
     let otherwise = site.otherwise();
     if let Some(sets) = &site.sets {
-        let path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
+        let path = path_of(&request).map_err(AtLocation::Reply)?;
         request.values = sets.apply(&facts(&request, &path, site, otherwise));
     }
     if site.rules.is_empty() {
@@ -137,7 +137,7 @@ async fn rules_of_site(
     match ruled::run(&site.rules, &mut request, SiteLocation { site, location: otherwise }).await {
         RulesOutcome::Answer(reply) => {
             reached(&request, otherwise, visit);
-            Err(error_pages::or_instead(otherwise, site, request, *reply))
+            Err(error_pages::or_instead(otherwise, site, request, reply))
         }
         RulesOutcome::Named(name) => Err(AtLocation::again(request, Entry::Named(name))),
         RulesOutcome::Stay | RulesOutcome::Elsewhere => Ok(request),
@@ -180,7 +180,7 @@ async fn rules_of_location(
         RulesOutcome::Stay => Ok(request),
         RulesOutcome::Elsewhere => Err(AtLocation::again(request, Entry::Location)),
         RulesOutcome::Named(name) => Err(AtLocation::again(request, Entry::Named(name))),
-        RulesOutcome::Answer(reply) => Err(error_pages::or_instead(location, site, request, *reply)),
+        RulesOutcome::Answer(reply) => Err(error_pages::or_instead(location, site, request, reply)),
     }
 }
 

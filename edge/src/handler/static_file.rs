@@ -16,7 +16,7 @@ use crate::connection::unix_client::UNIX;
 use crate::files::{FileAnswer, FileBody, FileReply, FileRequest, FileSettings};
 use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
-use crate::reply::{KeptBody, Reply, error};
+use crate::reply::{KeptBody, Reply, ReplyParts, error};
 use crate::request::Request;
 use crate::request::path::{NormalPath, split, with_slash};
 use crate::route::Location;
@@ -120,7 +120,7 @@ fn listing(location: &Location, content_type: &'static str, body: Bytes) -> Repl
     if location.nosniff {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     }
-    Reply::new(StatusCode::OK, headers, ReplyBody::Whole(body))
+    ReplyParts::new(StatusCode::OK, headers, ReplyBody::Whole(body))
 }
 
 pub(crate) fn add_slash(location: &Location, path: &NormalPath<'_>, query: Option<&str>) -> Reply {
@@ -155,7 +155,7 @@ fn of_file(location: &Location, file: FileReply, now: SystemTime) -> Reply {
     };
     // HEAD gets no body, but its head says how long the body would be.
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let mut reply = Reply::new(file.status, headers, body);
+    let mut reply = ReplyParts::new(file.status, headers, body);
     reply.length = length.or(reply.length);
     reply.kept = file.kept.map(KeptBody::File);
     reply

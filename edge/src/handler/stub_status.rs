@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use crate::Edge;
 use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
-use crate::reply::{Reply, error};
+use crate::reply::{Reply, ReplyParts, error};
 
 pub(super) fn answer(edge: &Edge, method: &Method) -> Reply {
     if *method != Method::GET && *method != Method::HEAD {
@@ -31,5 +31,5 @@ pub(super) fn answer(edge: &Edge, method: &Method) -> Reply {
         (CONTENT_TYPE, HeaderValue::from_static("text/plain")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ]);
-    Reply::new(StatusCode::OK, headers, ReplyBody::Whole(Bytes::from(text))).noting(CacheResult::Own)
+    ReplyParts::new(StatusCode::OK, headers, ReplyBody::Whole(Bytes::from(text))).noting(CacheResult::Own)
 }

@@ -10,9 +10,9 @@ use bytes::BytesMut;
 use http::{HeaderMap, StatusCode};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
 use crate::reply::delivery::Delivery;
+use crate::reply::{Reply, ReplyParts};
 
 /// nginx's status for a client that did not wait for its reply. It is only logged.
 const CLIENT_LEFT: u16 = 499;
@@ -60,7 +60,10 @@ pub(crate) async fn left<R: AsyncRead + Unpin>(reader: &mut R, buffer: &mut Byte
 /// Records a request whose client has left before its reply began.
 pub(crate) fn nothing_sent() -> (Delivery, Reply) {
     let status = StatusCode::from_u16(CLIENT_LEFT).unwrap_or(StatusCode::BAD_REQUEST);
-    (Delivery { broken: true, ..Delivery::default() }, Reply::new(status, HeaderMap::new(), ReplyBody::Empty))
+    (
+        Delivery { broken: true, ..Delivery::default() },
+        ReplyParts::new(status, HeaderMap::new(), ReplyBody::Empty),
+    )
 }
 
 #[cfg(test)]

@@ -89,7 +89,9 @@ async fn send_body<W: AsyncWrite + Unpin>(
 ) -> io::Result<()> {
     // Head and first chunk are sent together if the chunk is there already.
     let mut head = head.as_slice();
-    let mut next = match body.next_of(out.pace.piece()).now_or_never() {
+    // Pinned here: it would be copied on its way in.
+    let first = pin!(body.next_of(out.pace.piece())).as_mut().now_or_never();
+    let mut next = match first {
         Some(first) => first,
         None => {
             out.write(&mut [head], body).await?;
@@ -259,6 +261,7 @@ mod tests {
 
     use super::*;
     use crate::connection::bodies::Bodies;
+    use crate::reply::ReplyParts;
 
     async fn wire(reply: Reply, version: Version, head_only: bool) -> (String, Delivery) {
         let (mut client, mut server) = tokio::io::duplex(1 << 16);
@@ -282,7 +285,7 @@ mod tests {
         headers.insert(DATE, HeaderValue::from_static("now"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("999"));
         let mut reply =
-            Reply::new(StatusCode::OK, headers, ReplyBody::Whole(Bytes::from_static(body.as_bytes())));
+            ReplyParts::new(StatusCode::OK, headers, ReplyBody::Whole(Bytes::from_static(body.as_bytes())));
         reply.length = length;
         reply
     }

@@ -237,12 +237,14 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+    use crate::reply::ReplyParts;
 
     #[test]
     fn fields_of_a_connection_are_not_sent() {
         let fields =
             [CONNECTION, TRANSFER_ENCODING, UPGRADE].map(|name| (name, HeaderValue::from_static("x")));
-        let reply = Reply::new(StatusCode::UPGRADE_REQUIRED, HeaderMap::from_iter(fields), ReplyBody::Empty);
+        let reply =
+            ReplyParts::new(StatusCode::UPGRADE_REQUIRED, HeaderMap::from_iter(fields), ReplyBody::Empty);
         let (mut block, mut sent) = (Vec::new(), FieldList::new(4096));
         head(&reply, &mut block);
         Decoder::default().decode(&block, &mut sent).unwrap();

@@ -19,7 +19,9 @@ use crate::cache::page::{Page, PageHead, Staleness};
 use crate::cache::shared_body::Reader;
 use crate::metrics::CacheResult;
 use crate::reply::body::{Part, ReplyBody};
-use crate::reply::{AccelRedirect, KeptBody, Reply, X_ACCEL_LIMIT_RATE, X_ACCEL_REDIRECT, age, error, holes};
+use crate::reply::{
+    AccelRedirect, KeptBody, Reply, ReplyParts, X_ACCEL_LIMIT_RATE, X_ACCEL_REDIRECT, age, error, holes,
+};
 use crate::request::Request;
 
 /// A fresh page from L1.
@@ -91,11 +93,13 @@ pub(crate) fn served(request: &Request, served: &ServedPage, reader: Reader, fir
     let mut reply = match conditional::evaluate(&request.method, &conditions, &selected) {
         Answer::NotModified => not_modified(&headers),
         Answer::PreconditionFailed => precondition_failed(),
-        Answer::Partial(range) => {
-            part(Reply::new(head.status, headers, ReplyBody::Growing(reader)), &range, length.unwrap_or(0))
-        }
+        Answer::Partial(range) => part(
+            ReplyParts::new(head.status, headers, ReplyBody::Growing(reader)),
+            &range,
+            length.unwrap_or(0),
+        ),
         Answer::Unsatisfiable => unsatisfiable(length.unwrap_or(0)),
-        _ => Reply::new(head.status, headers, ReplyBody::Growing(reader)).with_length(length),
+        _ => ReplyParts::new(head.status, headers, ReplyBody::Growing(reader)).with_length(length),
     };
     reply.holes = holes;
     if first {
@@ -147,8 +151,10 @@ fn unsatisfiable(length: u64) -> Reply {
 pub(crate) fn relayed(reply: OriginReply, reason: Option<Reason>) -> Reply {
     let OriginReply { status, mut headers, plain, body, upstream, .. } = reply;
     if let Some(PlainFields { lines, length }) = plain {
-        let through = Reply::new(status, headers, ReplyBody::Origin(Box::new(body))).with_length(length);
-        let mut through = Reply { lines, ..through }.noting(CacheResult::Bypass);
+        let body = ReplyBody::Origin(Box::new(body));
+        let mut through =
+            ReplyParts::new(status, headers, body).with_length(length).noting(CacheResult::Bypass);
+        through.lines = lines;
         through.note.upstream = Some(upstream);
         return through;
     }
@@ -160,7 +166,7 @@ pub(crate) fn relayed(reply: OriginReply, reason: Option<Reason>) -> Reply {
     };
     let holes = holes::declared(&headers);
     fields::client_headers(&mut headers);
-    let mut relayed = Reply::new(status, headers, ReplyBody::Origin(Box::new(body))).with_length(length);
+    let mut relayed = ReplyParts::new(status, headers, ReplyBody::Origin(Box::new(body))).with_length(length);
     relayed.holes = holes;
     relayed.note.upstream = Some(upstream);
     relayed.told_rate = told_rate;
@@ -190,7 +196,7 @@ pub(crate) fn naming(mut reply: Reply, field: Option<&HeaderName>) -> Reply {
 /// `OPTIONS *`: what this server supports in general (RFC 9110 section 9.3.7).
 pub(crate) fn about_the_server() -> Reply {
     let methods = HeaderValue::from_static(error::METHODS);
-    Reply::new(StatusCode::NO_CONTENT, HeaderMap::from_iter([(ALLOW, methods)]), ReplyBody::Empty)
+    ReplyParts::new(StatusCode::NO_CONTENT, HeaderMap::from_iter([(ALLOW, methods)]), ReplyBody::Empty)
 }
 
 /// The application failed a request that bypassed the cache. `reason` says why it did; `None`: the location
@@ -229,7 +235,7 @@ fn whole((method, conditions): (&Method, &HeaderMap), page: &Arc<Page>, status: 
     let conditions = if page.holes.is_some() { &none } else { conditions };
     let reply = match conditional::evaluate(method, conditions, &selected) {
         Answer::Full => {
-            Reply::new(page.head.status, page.headers.clone(), ReplyBody::Whole(page.body.clone()))
+            ReplyParts::new(page.head.status, page.headers.clone(), ReplyBody::Whole(page.body.clone()))
         }
         Answer::NotModified => not_modified(&page.headers),
         Answer::PreconditionFailed => precondition_failed(),
@@ -237,7 +243,7 @@ fn whole((method, conditions): (&Method, &HeaderMap), page: &Arc<Page>, status: 
             let mut headers = page.headers.clone();
             headers.insert(CONTENT_RANGE, range.content_range(length));
             let part: Bytes = page.body.slice(range.first as usize..=range.last as usize);
-            Reply::new(StatusCode::PARTIAL_CONTENT, headers, ReplyBody::Whole(part))
+            ReplyParts::new(StatusCode::PARTIAL_CONTENT, headers, ReplyBody::Whole(part))
         }
         Answer::Parts(ranges) => {
             let boundary = format!("{:032x}", rand::random::<u128>());
@@ -246,7 +252,7 @@ fn whole((method, conditions): (&Method, &HeaderMap), page: &Arc<Page>, status: 
             if let Some(media_type) = multipart::media_type(&boundary) {
                 headers.insert(CONTENT_TYPE, media_type);
             }
-            Reply::new(StatusCode::PARTIAL_CONTENT, headers, ReplyBody::Whole(body))
+            ReplyParts::new(StatusCode::PARTIAL_CONTENT, headers, ReplyBody::Whole(body))
         }
         Answer::Unsatisfiable => unsatisfiable(length),
     };
@@ -267,7 +273,7 @@ fn selected<'a>(
 }
 
 fn not_modified(headers: &HeaderMap) -> Reply {
-    Reply::new(StatusCode::NOT_MODIFIED, conditional::headers_for_304(headers), ReplyBody::Empty)
+    ReplyParts::new(StatusCode::NOT_MODIFIED, conditional::headers_for_304(headers), ReplyBody::Empty)
 }
 
 fn precondition_failed() -> Reply {

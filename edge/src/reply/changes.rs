@@ -93,7 +93,8 @@ fn changed(mut reply: Reply, change: BodyChange) -> Reply {
         body => ReplyBody::Changed(Box::new(ChangedBody::new(body, change))),
     };
     // What fills holes is still for one visitor.
-    Reply { kept: None, ..reply }
+    reply.kept = None;
+    reply
 }
 
 fn without_length(headers: &mut HeaderMap) {
@@ -109,6 +110,7 @@ mod tests {
     use process::settings::Mistakes;
 
     use super::*;
+    use crate::reply::ReplyParts;
     use crate::settings::{RecodeConfig, ReplaceConfig};
     use crate::variables::VariableNames;
     use crate::variables::facts::tests::facts_of;
@@ -117,7 +119,7 @@ mod tests {
         let fields = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
         let mut headers: HeaderMap = fields.collect();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
-        Reply::new(StatusCode::OK, headers, ReplyBody::Whole(Bytes::from_static(b"\xc1")))
+        ReplyParts::new(StatusCode::OK, headers, ReplyBody::Whole(Bytes::from_static(b"\xc1")))
             .with_length(Some(1))
     }
 

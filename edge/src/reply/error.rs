@@ -9,8 +9,8 @@ use weir_proto::origin::Kind;
 
 use crate::application::Failure;
 use crate::connection::client_check::ClientRefusal;
-use crate::reply::Reply;
 use crate::reply::body::ReplyBody;
+use crate::reply::{Reply, ReplyParts};
 use crate::request::body::BodyFault;
 use http1::head::Refusal;
 
@@ -31,8 +31,9 @@ pub(crate) fn page(status: StatusCode, sentence: &str) -> Reply {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let reply = Reply::new(status, headers, ReplyBody::Whole(Bytes::from(html)));
-    Reply { is_error: true, ..reply }
+    let mut reply = ReplyParts::new(status, headers, ReplyBody::Whole(Bytes::from(html)));
+    reply.is_error = true;
+    reply
 }
 
 /// The page of a status that a rule gives.
@@ -53,7 +54,9 @@ pub(crate) fn of_status(status: StatusCode) -> Reply {
 /// Ends the connection without an answer.
 pub(crate) fn hang_up() -> Reply {
     let status = StatusCode::from_u16(444).unwrap_or(StatusCode::BAD_REQUEST);
-    Reply { hangs_up: true, ..Reply::new(status, HeaderMap::new(), ReplyBody::Empty) }.closing()
+    let mut reply = ReplyParts::new(status, HeaderMap::new(), ReplyBody::Empty).closing();
+    reply.hangs_up = true;
+    reply
 }
 
 /// Answers a head that can be read in more than one way, or not at all.

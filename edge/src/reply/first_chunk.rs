@@ -29,7 +29,9 @@ pub(crate) async fn settle(mut reply: Reply) -> Reply {
         _ => Ok(()),
     };
     let Err(failure) = begun else { return reply };
-    Reply { note: reply.note, ..error::application(&failure) }
+    let mut page = error::application(&failure);
+    page.note = reply.note;
+    page
 }
 
 #[cfg(test)]
@@ -39,6 +41,7 @@ mod tests {
     use super::*;
     use crate::cache::shared_body::{IncompleteBody, SharedBody};
     use crate::connection::bodies::Bodies;
+    use crate::reply::ReplyParts;
 
     async fn settled(pieces: &[&'static str], end: Option<Result<(), IncompleteBody>>) -> StatusCode {
         let body = SharedBody::new(100, &Bodies::new(100));
@@ -49,7 +52,7 @@ mod tests {
         if let Some(end) = end {
             body.end(end);
         }
-        settle(Reply::new(StatusCode::OK, HeaderMap::new(), ReplyBody::Growing(reader))).await.status
+        settle(ReplyParts::new(StatusCode::OK, HeaderMap::new(), ReplyBody::Growing(reader))).await.status
     }
 
     #[tokio::test]

@@ -121,6 +121,7 @@ mod tests {
     use http_cache::holes::WEIR_HOLES;
 
     use super::*;
+    use crate::reply::ReplyParts;
 
     const MARK: &str = "0123456789abcdefghijABCDEFGHIJ0123456789abcdefghijABCDEFGHIJ0123";
 
@@ -133,7 +134,9 @@ mod tests {
         let holes = declared(&headers);
         headers.remove(WEIR_HOLES);
         let body = ReplyBody::Whole(format!("<form>{MARK}</form>").into());
-        Reply { holes, ..Reply::new(StatusCode::OK, headers, body) }
+        let mut reply = ReplyParts::new(StatusCode::OK, headers, body);
+        reply.holes = holes;
+        reply
     }
 
     async fn token(reply: &mut Reply) -> Secret {
@@ -191,7 +194,8 @@ mod tests {
             assert_eq!(filled.headers[CACHE_CONTROL], expected);
             assert_eq!(filled.headers.get_all(VARY).iter().count(), 1);
         }
-        let mut without = Reply { holes: None, ..reply(&fields) };
+        let mut without = reply(&fields);
+        without.holes = None;
         keep_private(&mut without);
         assert_eq!(without.headers[CACHE_CONTROL], "public, max-age=60");
     }

@@ -24,7 +24,7 @@ pub(super) enum RulesOutcome {
     Named(Arc<str>),
     /// The path is another, so its location is to be chosen again.
     Elsewhere,
-    Answer(Box<Reply>),
+    Answer(Reply),
 }
 
 /// How far the rules have come.
@@ -97,7 +97,7 @@ fn act(
             let known = facts(request, &path, site, location);
             let reply = returned::reply(answer, (&known, request.error_status), location);
             request.note(|| rule.name.to_string(), || format!("answered with {}", answer.status.as_u16()));
-            RulesProgress::End(RulesOutcome::Answer(Box::new(reply)))
+            RulesProgress::End(RulesOutcome::Answer(reply))
         }
         RuleAction::Rewrite(rewrite) => {
             let mut values = std::mem::take(&mut request.values);
@@ -107,9 +107,7 @@ fn act(
                 Ok(true) => {}
                 Ok(false) => return RulesProgress::Action,
                 Err(endless) => {
-                    return RulesProgress::End(RulesOutcome::Answer(Box::new(returned::endless(
-                        endless, request,
-                    ))));
+                    return RulesProgress::End(RulesOutcome::Answer(returned::endless(endless, request)));
                 }
             }
             let own_query = split(&request.target).1;
@@ -130,13 +128,11 @@ fn take(
         RewriteResult::Path(path, query) => (path, query),
         RewriteResult::Location(status, to) => {
             request.note(|| rule.name.to_string(), || format!("redirected with {}", status.as_u16()));
-            return RulesProgress::End(RulesOutcome::Answer(Box::new(returned::redirect(status, &to))));
+            return RulesProgress::End(RulesOutcome::Answer(returned::redirect(status, &to)));
         }
     };
     let Ok(new) = path::resolved(&new) else {
-        return RulesProgress::End(RulesOutcome::Answer(Box::new(error::bad_request(
-            "The path is malformed.",
-        ))));
+        return RulesProgress::End(RulesOutcome::Answer(error::bad_request("The path is malformed.")));
     };
     request.rewrite_to(&new, query.as_deref());
     request.note(|| rule.name.to_string(), || format!("rewritten to {}", printable(&new)));
@@ -153,7 +149,7 @@ async fn holds(
     rule: &Rule,
     request: &mut Request,
     SiteLocation { site, location }: SiteLocation<'_>,
-) -> Result<bool, Box<Reply>> {
+) -> Result<bool, Reply> {
     if rule.when.is_empty() {
         return Ok(true);
     }
@@ -169,7 +165,7 @@ async fn holds(
                 let known = facts(request, &path, site, location);
                 let holds = tests.hold(&value.value(&known), &known, &mut values);
                 request.values = values;
-                holds.map_err(|endless| Box::new(returned::endless(endless, request)))?
+                holds.map_err(|endless| returned::endless(endless, request))?
             }
             Condition::Address { networks, within } => contains(networks, request.client.address) == *within,
             Condition::File { path: file, kind, exists } => {
@@ -178,7 +174,7 @@ async fn holds(
                     Ok(there) => there == *exists,
                     Err(failed) => {
                         tracing::error!(error = %failed, "cannot look for the file of a rule");
-                        return Err(Box::new(error::internal()));
+                        return Err(error::internal());
                     }
                 }
             }

@@ -22,7 +22,7 @@ pub(super) async fn run(
     mut request: Box<Request>,
     SiteLocation { site, location }: SiteLocation<'_>,
 ) -> Result<Box<Request>, AtLocation> {
-    let path = path_of(&request).map_err(|reply| AtLocation::Reply(*reply))?;
+    let path = path_of(&request).map_err(AtLocation::Reply)?;
     if let Some(settings) = settings(&request, &path, site, location) {
         for file in &try_files.files {
             let found = match find(edge, file, &facts(&request, &path, site, location), &settings).await {

@@ -35,14 +35,14 @@ pub(super) struct ReceivedRequest {
     expects_continue: bool,
     after: Persistence,
     /// The application's reply, which says that another location answers.
-    first: Option<Box<Reply>>,
+    first: Option<Reply>,
 }
 
 impl ReceivedRequest {
     /// The request of the straight way, which goes on with this reply.
     pub(super) fn after(mut self, was: &ThroughRequest, first: Reply) -> Self {
         (self.request.started, self.request.trace) = (was.started, was.trace);
-        Self { first: Some(Box::new(first)), ..self }
+        Self { first: Some(first), ..self }
     }
 }
 

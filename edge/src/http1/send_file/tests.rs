@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::connection::bodies::Bodies;
+use crate::reply::ReplyParts;
 
 const LENGTH: usize = 20_000_000;
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,7 +30,7 @@ fn file() -> NamedTempFile {
 
 fn reply(file: &NamedTempFile, start: u64, end: u64) -> Reply {
     let stream = FileStream::of(file.reopen().unwrap(), start, end).unwrap();
-    let mut reply = Reply::new(StatusCode::OK, HeaderMap::new(), ReplyBody::File(Box::new(stream)));
+    let mut reply = ReplyParts::new(StatusCode::OK, HeaderMap::new(), ReplyBody::File(Box::new(stream)));
     reply.length = Some(end - start);
     reply
 }
