@@ -12,6 +12,8 @@ pub(crate) mod pieces;
 pub(crate) mod rule;
 pub(crate) mod work;
 
+use std::cell::RefCell;
+
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, HeaderValue};
 use http1::accept_encoding::{Weights, weights};
@@ -54,6 +56,35 @@ impl Coding {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Codings(Weights<3>);
 
+/// Browsers say the same in each request, and most of them the same as each other.
+#[derive(Default)]
+struct LastRead {
+    line: Vec<u8>,
+    codings: Codings,
+}
+
+impl LastRead {
+    /// So long a line is remembered.
+    const LONGEST: usize = 128;
+
+    fn read(&mut self, line: &[u8]) -> Codings {
+        if line == self.line {
+            return self.codings;
+        }
+        let codings = Codings::read([line].into_iter());
+        if line.len() <= Self::LONGEST {
+            self.line.clear();
+            self.line.extend_from_slice(line);
+            self.codings = codings;
+        }
+        codings
+    }
+}
+
+thread_local! {
+    static LAST_READ: RefCell<LastRead> = RefCell::default();
+}
+
 impl Codings {
     /// What Accept-Encoding accepts.
     pub(crate) fn accepted_by(headers: &HeaderMap) -> Self {
@@ -61,7 +92,15 @@ impl Codings {
     }
 
     /// Reads the lines of the field.
-    pub(crate) fn of_lines<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Self {
+    pub(crate) fn of_lines<'a>(mut lines: impl Iterator<Item = &'a [u8]>) -> Self {
+        let (first, second) = (lines.next(), lines.next());
+        match (first, second) {
+            (Some(only), None) => LAST_READ.with_borrow_mut(|last| last.read(only)),
+            _ => Self::read(first.into_iter().chain(second).chain(lines)),
+        }
+    }
+
+    fn read<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Self {
         Self(weights(lines, Coding::ALL.map(Coding::name)))
     }
 
@@ -85,6 +124,20 @@ impl Codings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_read_last_is_no_other_lines_answer() {
+        let long = format!("gzip;q=0.5{}", " ".repeat(200));
+        for line in ["", "br", "gzip", "br", &long, "br", "", "gzip, br;q=0.1", &long] {
+            let line = line.as_bytes();
+            assert_eq!(Codings::of_lines([line].into_iter()), Codings::read([line].into_iter()));
+            assert_eq!(
+                Codings::of_lines([line, b"zstd"].into_iter()),
+                Codings::read([line, b"zstd"].into_iter())
+            );
+        }
+        assert_eq!(Codings::of_lines(std::iter::empty()), Codings::default());
+    }
 
     #[test]
     fn the_heaviest_is_chosen_then_the_first_offered() {

@@ -31,6 +31,9 @@ pub fn normalise(raw: &[u8]) -> Result<NormalPath<'_>, BadPath> {
     if raw.first() != Some(&b'/') {
         return Err(BadPath::Relative);
     }
+    if is_normal(raw) {
+        return Ok(NormalPath(Cow::Borrowed(raw)));
+    }
     if raw.iter().any(|&byte| byte <= b' ' || matches!(byte, 0x7f | b'#' | b'?')) {
         return Err(BadPath::Unescaped);
     }
@@ -42,6 +45,20 @@ pub fn normalise(raw: &[u8]) -> Result<NormalPath<'_>, BadPath> {
         return Ok(NormalPath(Cow::Borrowed(raw)));
     }
     Ok(NormalPath(Cow::Owned(resolve(raw)?)))
+}
+
+/// Most paths are normal already, and one pass shows it. False: a closer look may show the same.
+fn is_normal(path: &[u8]) -> bool {
+    let mut before = 0;
+    path.iter().all(|&byte| {
+        let is_plain = match byte {
+            b'/' | b'.' => before != b'/',
+            0..=b' ' | b'%' | b'#' | b'?' | 0x7f => false,
+            _ => true,
+        };
+        before = byte;
+        is_plain
+    })
 }
 
 /// A path that is decoded already, such as one that a rule has made, in normal form. A slash at its beginning
@@ -93,7 +110,6 @@ pub fn decode(raw: &[u8]) -> Result<Vec<u8>, BadPath> {
 }
 
 fn is_resolved(path: &[u8]) -> bool {
-    // Most paths are normal already, and one pass shows it.
     let may_change = path.windows(2).any(|pair| matches!(pair, [b'/', b'/' | b'.']));
     !may_change || (!path.windows(2).any(|pair| pair == b"//") && !has_dot_segment(path))
 }

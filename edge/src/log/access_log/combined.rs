@@ -79,18 +79,8 @@ pub(super) fn escape(line: &mut Vec<u8>, field: &[u8]) {
 }
 
 /// `write!` alone would take as long for numbers as the whole line does now.
-pub(super) fn decimal(line: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    line.extend_from_slice(&digits[start..]);
+pub(super) fn decimal(line: &mut Vec<u8>, number: u64) {
+    line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Escapes as nginx's `ngx_http_log_escape` does: controls, quote, backslash, DEL and everything above.

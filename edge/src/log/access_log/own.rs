@@ -1,6 +1,6 @@
 //! Lines in formats of the settings' own, with nginx's escapes.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::log::access_log::combined::{client, decimal, escape as escape_default};
 use crate::log::access_log::stamp::Stamps;
@@ -13,7 +13,8 @@ pub(super) fn format(line: &mut Vec<u8>, stamps: &mut Stamps, format: &LogFormat
     for part in format.text.parts() {
         match part {
             TemplatePart::Text(text) => line.extend_from_slice(text.as_bytes()),
-            TemplatePart::Variable(Variable::Known(known)) if is_written(line, stamps, *known, facts) => {}
+            TemplatePart::Variable(Variable::Known(known))
+                if is_written(line, stamps, (*known, format.escape), facts) => {}
             TemplatePart::Variable(variable) => match facts.value(variable) {
                 Some(value) => escape(&value, format.escape, line),
                 None if format.escape == Escape::Default => line.push(b'-'),
@@ -24,9 +25,14 @@ pub(super) fn format(line: &mut Vec<u8>, stamps: &mut Stamps, format: &LogFormat
     line.push(b'\n');
 }
 
-/// Writes the values that most formats name, without the text that they would otherwise be made into. They
-/// need no escape. False: it is none of them.
-fn is_written(line: &mut Vec<u8>, stamps: &mut Stamps, variable: KnownVariable, facts: &Facts<'_>) -> bool {
+/// Writes the values that most formats name, without the text that they would otherwise be made into. False: it
+/// is none of them.
+fn is_written(
+    line: &mut Vec<u8>,
+    stamps: &mut Stamps,
+    (variable, how): (KnownVariable, Escape),
+    facts: &Facts<'_>,
+) -> bool {
     let Some(reply) = &facts.reply else { return false };
     match variable {
         KnownVariable::RemoteAddr => client(line, facts.request.client),
@@ -34,9 +40,27 @@ fn is_written(line: &mut Vec<u8>, stamps: &mut Stamps, variable: KnownVariable, 
         KnownVariable::Status => decimal(line, reply.status.into()),
         KnownVariable::BodyBytesSent => decimal(line, reply.body_bytes),
         KnownVariable::BytesSent => decimal(line, reply.head_bytes + reply.body_bytes),
+        KnownVariable::RequestTime => seconds(line, reply.took),
+        KnownVariable::Request => {
+            for (part, end) in
+                [(facts.request.method, " "), (facts.request.target, " "), (facts.request.protocol, "")]
+            {
+                escape(part.as_bytes(), how, line);
+                line.extend_from_slice(end.as_bytes());
+            }
+        }
         _ => return false,
     }
     true
+}
+
+/// Seconds with milliseconds: "1.250".
+fn seconds(line: &mut Vec<u8>, time: Duration) {
+    decimal(line, time.as_secs());
+    let thousandths = time.subsec_millis();
+    let digits = [100, 10, 1].map(|place| b'0' + (thousandths / place % 10) as u8);
+    line.push(b'.');
+    line.extend_from_slice(&digits);
 }
 
 /// As nginx writes values into its log, except that no value ends the line.
@@ -72,6 +96,15 @@ fn escape(value: &[u8], how: Escape, line: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seconds_are_written_as_the_variable_is() {
+        for millis in [0, 7, 70, 999, 1_000, 61_050, 3_600_000] {
+            let (time, mut line) = (Duration::from_millis(millis), Vec::new());
+            seconds(&mut line, time + Duration::from_micros(999));
+            assert_eq!(line, format!("{}.{:03}", millis / 1000, millis % 1000).as_bytes());
+        }
+    }
 
     #[test]
     fn no_value_ends_a_field_or_a_line() {
