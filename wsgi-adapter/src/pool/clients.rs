@@ -9,9 +9,9 @@ use ahash::HashMap;
 use process::client_key::ClientKey;
 
 /// So many replies that a connection leaves unread are no accident.
-const UNREAD: usize = 4;
-/// Places that a client may have while it asks by a connection that leaves its replies unread.
-const PLACES_UNREAD: usize = 2;
+const UNREAD: usize = 8;
+/// Such a connection asks where its client has no more than this part of its places.
+const PART_UNREAD: usize = 10;
 
 /// What a client may have a part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +60,11 @@ impl Clients {
     /// Tells whether this client may have one more. One without an address has no bound of its own.
     pub(super) fn may_have(&self, holder: Option<Holder>, resource: Resource) -> bool {
         let Some(holder) = holder else { return true };
-        let held = self.held(holder.client, resource);
+        let (held, most) = (self.held(holder.client, resource), self.limits[resource as usize]);
         if resource == Resource::Place && self.on_connection(holder, Resource::Unread) >= UNREAD {
-            return held < PLACES_UNREAD;
+            return held < (most / PART_UNREAD).max(1);
         }
-        held < self.limits[resource as usize]
+        held < most
     }
 
     /// Who has little goes first, of those who wait: places of the client, then of its connection with what that
@@ -150,14 +150,14 @@ mod tests {
 
     #[test]
     fn a_connection_that_reads_nothing_has_few_places() {
-        let mut clients = Clients::new([10, 3, 1, 0], 50);
+        let mut clients = Clients::new([40, 3, 1, 0], 50);
         let (idle, other) = (holder("192.0.2.1", 1), holder("192.0.2.1", 2));
         for _ in 0..UNREAD {
             assert!(clients.may_have(idle, Resource::Place));
             clients.take(idle, Resource::Unread);
         }
         assert!(clients.rank(other) < clients.rank(idle));
-        for _ in 0..PLACES_UNREAD {
+        for _ in 0..2 {
             assert!(clients.may_have(idle, Resource::Place));
             clients.take(idle, Resource::Place);
         }
@@ -165,7 +165,11 @@ mod tests {
         clients.give_back(idle, Resource::Unread);
         assert!(clients.may_have(idle, Resource::Place), "it has read one");
         (1..UNREAD).for_each(|_| clients.give_back(idle, Resource::Unread));
-        (0..PLACES_UNREAD).for_each(|_| clients.give_back(idle, Resource::Place));
+        (0..2).for_each(|_| clients.give_back(idle, Resource::Place));
         assert!(clients.held.is_empty() && clients.by_connection.is_empty());
+        let mut unbounded = Clients::new([40, 3, 1, 0], 100);
+        (0..UNREAD).for_each(|_| unbounded.take(idle, Resource::Unread));
+        (0..30).for_each(|_| unbounded.take(idle, Resource::Place));
+        assert!(unbounded.may_have(idle, Resource::Place), "the settings want no bound");
     }
 }

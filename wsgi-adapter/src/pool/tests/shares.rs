@@ -132,8 +132,8 @@ async fn a_client_that_fills_the_queue_makes_room_for_others() {
 
 #[tokio::test(start_paused = true)]
 async fn who_reads_a_reply_that_was_left_may_have_a_place_again() {
-    let pool = pool(20, 20, &[server(1)]);
-    let mut unread: Vec<_> = (0..4).map(|_| Unread::new(&pool, pool.wanted(&by(1)).holder)).collect();
+    let pool = pool(40, 40, &[server(1)]);
+    let mut unread: Vec<_> = (0..8).map(|_| Unread::new(&pool, pool.wanted(&by(1)).holder)).collect();
     let _held = [at_once_from(&pool, &by(1)), at_once_from(&pool, &by(1))];
     let mut third = waiting(&pool, by(1));
     let _other = at_once_from(&pool, &by(2));
