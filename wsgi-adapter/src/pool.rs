@@ -296,8 +296,8 @@ impl Pool {
     }
 
     /// The next that waits, with a place for it, or the reason why there will be none. Clients that have few
-    /// places go before those that have many, and their connections likewise, so that nobody stands behind all
-    /// that one has asked for; one that has its part of the places is passed over.
+    /// places go before those that have many, and their connections likewise, so that nobody stands behind
+    /// all that one has asked for; one that has its part of the places is passed over.
     fn next_waiter(self: &Arc<Self>) -> Option<(oneshot::Sender<SlotResult>, SlotResult)> {
         let mut state = self.state.lock();
         while state.in_flight < self.config.max_in_flight {
@@ -340,8 +340,8 @@ impl Drop for ClientHold<'_> {
     }
 }
 
-/// Lines up who waits for a place. Where its client has its part of the queue, or the queue is full, it goes in
-/// for one of a connection, or a client, that has more there.
+/// Lines up who waits for a place. Where its client has its part of the queue, or the queue is full, it goes
+/// in for one of a connection, or a client, that has more there.
 fn line_up(state: &mut State, waiter: Waiter) -> Result<(), PoolFull> {
     let (holder, priority) = (waiter.wanted.holder, waiter.wanted.priority);
     let State { waiting, clients, .. } = state;

@@ -135,8 +135,8 @@ impl Flight {
         FirstSeat(self.clone())
     }
 
-    /// Whether one that has waited for long asks for the page by itself, since it may be each visitor's own. Of a
-    /// flight so many do at most: a thousand would be the end of an application that is slow already.
+    /// Whether one that has waited for long asks for the page by itself, since it may be each visitor's own.
+    /// Of a flight so many do at most: a thousand would be the end of an application that is slow already.
     pub(crate) fn goes_alone(&self, most: usize) -> bool {
         self.alone.fetch_add(1, Ordering::Relaxed) < most
     }

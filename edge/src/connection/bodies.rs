@@ -54,9 +54,9 @@ impl Bodies {
         self.room(bytes) == BodyRoom::Ample
     }
 
-    /// How a body of this length, so many bytes of which are not held yet, may be kept whole. Short pages have an
-    /// eighth for themselves: the application is shielded by the cache also while somebody asks for long ones and
-    /// does not read them.
+    /// How a body of this length, so many bytes of which are not held yet, may be kept whole. Short pages
+    /// have an eighth for themselves: the application is shielded by the cache also while somebody asks for
+    /// long ones and does not read them.
     pub(crate) fn form_of(&self, length: u64, more: u64) -> BodyForm {
         if self.have_room(more) {
             return BodyForm::Whole;
@@ -66,8 +66,8 @@ impl Bodies {
         if is_short { BodyForm::Short } else { BodyForm::Window }
     }
 
-    /// Whether a page may be stored beside so many bytes of pages that were evicted and are still read. A short one
-    /// takes no more for it than its readers hold of it.
+    /// Whether a page may be stored beside so many bytes of pages that were evicted and are still read. A
+    /// short one takes no more for it than its readers hold of it.
     pub(crate) fn may_store(&self, length: u64, beside: u64) -> bool {
         length <= SHORT || self.have_room(beside)
     }
@@ -80,8 +80,8 @@ impl Bodies {
         self.short.fetch_sub(bytes, Relaxed);
     }
 
-    /// The room that bodies have with this many bytes more. The quarter between is for those that cannot be kept
-    /// whole.
+    /// The room that bodies have with this many bytes more. The quarter between is for those that cannot be
+    /// kept whole.
     pub(crate) fn room(&self, bytes: u64) -> BodyRoom {
         let (held, most) = (self.held().saturating_add(bytes), self.most.load(Relaxed));
         match held {

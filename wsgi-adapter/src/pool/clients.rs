@@ -1,5 +1,6 @@
-//! Counts what each client has of a pool, so that no client takes all of it (`client_share`), and what each of
-//! its connections has, so that among a client's requests none waits behind all that one connection asks for.
+//! Counts what each client has of a pool, so that no client takes all of it (`client_share`), and what each
+//! of its connections has, so that among a client's requests none waits behind all that one connection asks
+//! for.
 
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
@@ -34,7 +35,8 @@ const RESOURCES: usize = 5;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Holder {
     pub(super) client: ClientKey,
-    /// The client's port, if its connection carries many requests at once. By others each request comes alone.
+    /// The client's port, if its connection carries many requests at once. By others each request comes
+    /// alone.
     pub(super) port: Option<NonZeroU16>,
 }
 
@@ -67,9 +69,9 @@ impl Clients {
         held < most
     }
 
-    /// Who has little goes first, of those who wait: places of the client, then of its connection with what that
-    /// leaves unread, then other requests of the connection that wait. One without an address counts as one that
-    /// has none.
+    /// Who has little goes first, of those who wait: places of the client, then of its connection with what
+    /// that leaves unread, then other requests of the connection that wait. One without an address counts as
+    /// one that has none.
     pub(super) fn rank(&self, holder: Option<Holder>) -> (usize, usize, usize) {
         let Some(holder) = holder else { return (0, 0, 0) };
         let [places, unread, waiting] = [Resource::Place, Resource::Unread, Resource::Waiting]

@@ -50,8 +50,8 @@ impl<T> Queue<T> {
         })
     }
 
-    /// Takes out the waiter of the highest `weight` that is no more urgent than this, among equals the last. One
-    /// without a weight stays.
+    /// Takes out the waiter of the highest `weight` that is no more urgent than this, among equals the last.
+    /// One without a weight stays.
     pub(super) fn take_out<R: Ord>(
         &mut self,
         priority: Priority,

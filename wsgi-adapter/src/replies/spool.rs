@@ -14,8 +14,8 @@ use crate::replies::temporary_file::TemporaryFile;
 
 /// What is read from the file at once.
 const PIECE: u64 = 32 * 1024;
-/// What is written at once. Each write is another thread's, so that no disk holds up the other requests; for pieces
-/// as they come from the application, waking that thread takes longer than writing.
+/// What is written at once. Each write is another thread's, so that no disk holds up the other requests; for
+/// pieces as they come from the application, waking that thread takes longer than writing.
 const GATHERED: u64 = 128 * 1024;
 
 /// Bytes in the temporary files of one pool, and how many they may be.

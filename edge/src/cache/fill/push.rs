@@ -30,7 +30,7 @@ struct FillBody {
     stored: bool,
 }
 
-/// For how long a page for which there was no memory is not tried again.
+/// How long a page for which there was no memory is not tried again.
 const A_WHILE: Duration = Duration::from_secs(1);
 
 /// Nobody reads the body any more.

@@ -25,8 +25,8 @@ pub(super) fn format(line: &mut Vec<u8>, stamps: &mut Stamps, format: &LogFormat
     line.push(b'\n');
 }
 
-/// Writes the values that most formats name, without the text that they would otherwise be made into. False: it
-/// is none of them.
+/// Writes the values that most formats name, without the text that they would otherwise be made into. False:
+/// it is none of them.
 fn is_written(
     line: &mut Vec<u8>,
     stamps: &mut Stamps,

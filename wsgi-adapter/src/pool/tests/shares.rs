@@ -109,7 +109,7 @@ async fn a_connection_that_asks_for_much_holds_no_other_of_its_client() {
     let other = other.as_mut().now_or_never().expect("it has nothing, and goes first").unwrap();
     assert!(first.iter_mut().all(|waiting| waiting.as_mut().now_or_never().is_none()));
     first.push(waiting(&pool, by(1)));
-    // By HTTP/1 each request comes alone.
+    // Each request by HTTP/1 comes alone.
     let mut alone = waiting(&pool, from("192.0.2.1"));
     assert_eq!(first.pop().unwrap().await.unwrap_err(), PoolFull::Client);
     drop(other);
