@@ -8,11 +8,12 @@ tests() { ../.venv/bin/python ../deploy/setup/leave_nothing.py ../.venv/bin/pyth
 
 failures=$(mktemp)
 trap 'rm -f "$failures"' EXIT
-if tests | tee "$failures"; then
+# The tests of one file stay in one process. Most wait most of the time, for a server to start or a page to be made.
+if tests --numprocesses "$((2 * $(nproc)))" --dist loadfile --no-loadscope-reorder | tee "$failures"; then
   exit 0
 fi
 # As in test.sh: what failed is asked once more, alone, and named if it passes then.
-mapfile -t failed < <(sed -n 's/^FAILED \([^ ]*\).*/\1/p' "$failures")
+mapfile -t failed < <(sed -n '/^FAILED /{ s/^FAILED //; s/ - .*//; p }' "$failures")
 if [ "${#failed[@]}" -eq 0 ] || [ "${#failed[@]}" -gt "$MOST_ACCIDENTS" ] || grep --quiet "^left running\|^ERROR" "$failures"; then
   exit 1
 fi

@@ -47,6 +47,5 @@ def socket(tmp_path: Path) -> Iterator[Path]:
 
 def test_tags_and_purges_on_postgresql(socket: Path) -> None:
     env = {"WEIR_CHANGES": "25", **os.environ, "SITE_POSTGRES": str(socket)}
-    env.pop("SITE_STATE", None)
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--show-capture=no", *(f"tests/{name}" for name in TESTS)]
     subprocess.run(command, cwd=HERE.parent, env=env, check=True)
