@@ -9,7 +9,12 @@ out=${2:-target/wheels}
 deploy/setup/need.sh
 deploy/setup/venv.sh python/requirements.txt
 
-[ "$profile" != dev ] || export CARGO=$PWD/deploy/setup/cargo_of_tests.sh
+# Small where it is downloaded, quick to make where it is tested.
+compression=9
+if [ "$profile" = dev ]; then
+  export CARGO=$PWD/deploy/setup/cargo_of_tests.sh
+  compression=1
+fi
 platform=()
 if [ "$profile" = wheel ]; then
   # Zig links for a glibc that is older than this machine's.
@@ -22,7 +27,7 @@ rm -f "$out"/weir_server-*.whl
 say "Building the wheel with the profile $profile"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-(cd python && PATH=$PWD/../.venv/bin:$PATH ../.venv/bin/maturin build --profile "$profile" --strip --compression-level 9 "${platform[@]}" \
+(cd python && PATH=$PWD/../.venv/bin:$PATH ../.venv/bin/maturin build --profile "$profile" --strip --compression-level "$compression" "${platform[@]}" \
   --out "$whole") >"$log" 2>&1 ||
   { cat "$log" >&2 && die "maturin could not build the wheel"; }
 ls "$out"/weir_server-*.whl
