@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from strange.reads import READS
+from strange import elsewhere, reads
 from strange.writes import WRITES
+
+READS = reads.READS | elsewhere.READS
 
 
 @pytest.fixture

@@ -1,43 +1,17 @@
 """Ways to read that are rarer than those of the shop. Each gives what a page would show."""
 
-import asyncio
 import datetime
 import enum
 import inspect
-from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.pool import ThreadPool
 
-from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.contenttypes.prefetch import GenericPrefetch
-from django.db import connection, connections, models, transaction
-from django.db.models import (
-    Avg,
-    Case,
-    Count,
-    Exists,
-    F,
-    FilteredRelation,
-    Max,
-    OuterRef,
-    Prefetch,
-    Q,
-    Subquery,
-    Sum,
-    Value,
-    When,
-    Window,
-    prefetch_related_objects,
-)
+from django.db import connection, models, transaction
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce, Lower, RowNumber
 
 from strange.models import Badge, Booking, Bundle, Day, DayNote, DearItem, Held, Item, Label, Vendor
 from strange.rows import REFERENCE
-
-# Made before any page: its threads are nobody's.
-POOL = ThreadPool(2)
-EXECUTOR = ThreadPoolExecutor(1)
 
 
 class Code(str, enum.Enum):  # noqa: UP042 - what sites have
@@ -71,20 +45,22 @@ def raw_with_names():
 
 
 def exists_and_subquery():
-    labels = Label.objects.filter(about_pk=OuterRef("slug"))
-    last = Held.objects.filter(item=OuterRef("pk")).order_by("-count").values("count")[:1]
-    rows = Item.objects.annotate(labelled=Exists(labels), most=Subquery(last)).order_by("pk")
+    labels = Label.objects.filter(about_pk=models.OuterRef("slug"))
+    last = Held.objects.filter(item=models.OuterRef("pk")).order_by("-count").values("count")[:1]
+    rows = Item.objects.annotate(labelled=models.Exists(labels), most=models.Subquery(last)).order_by("pk")
     return list(rows.values_list("name", "labelled", "most"))
 
 
 def exists_of_one_row():
-    rows = Item.objects.filter(pk=1).annotate(has=Exists(Held.objects.filter(item_id=1, count__gt=0)))
+    rows = Item.objects.filter(pk=1).annotate(has=models.Exists(Held.objects.filter(item_id=1, count__gt=0)))
     return list(rows.values_list("name", "has"))
 
 
 def by_condition_within():
     return list(
-        Vendor.objects.filter(Exists(Item.objects.filter(vendor=OuterRef("pk")))).values_list("name", flat=True)
+        Vendor.objects.filter(models.Exists(Item.objects.filter(vendor=models.OuterRef("pk")))).values_list(
+            "name", flat=True
+        )
     )
 
 
@@ -212,12 +188,14 @@ def content_types():
 
 def with_prefetch_later():
     rows = list(Vendor.objects.filter(pk="ann"))
-    prefetch_related_objects(rows, Prefetch("items", queryset=Item.objects.filter(price__gt=5), to_attr="dear"))
+    models.prefetch_related_objects(
+        rows, models.Prefetch("items", queryset=Item.objects.filter(price__gt=5), to_attr="dear")
+    )
     return [[one.name, sorted(item.name for item in one.dear)] for one in rows]
 
 
 def nested_prefetch():
-    inner = Prefetch("contents", Held.objects.select_related("item__vendor").order_by("pk"))
+    inner = models.Prefetch("contents", Held.objects.select_related("item__vendor").order_by("pk"))
     return [
         [held.item.name, held.item.vendor.name, held.count]
         for bundle in Bundle.objects.prefetch_related(inner)
@@ -243,19 +221,23 @@ def extra():
 
 
 def windows():
-    rows = Item.objects.annotate(place=Window(RowNumber(), partition_by="vendor", order_by="price")).order_by("pk")
+    rows = Item.objects.annotate(place=models.Window(RowNumber(), partition_by="vendor", order_by="price")).order_by(
+        "pk"
+    )
     return list(rows.values_list("name", "place"))
 
 
 def cases():
-    dear = Case(
-        When(vendor__name="ANN", then=Value("ours")), When(price__gt=30, then=Value("dear")), default=Value("x")
+    dear = models.Case(
+        models.When(vendor__name="ANN", then=models.Value("ours")),
+        models.When(price__gt=30, then=models.Value("dear")),
+        default=models.Value("x"),
     )
     return list(Item.objects.filter(pk__in=[1, 5]).annotate(kind=dear).order_by("pk").values_list("name", "kind"))
 
 
 def either():
-    return sorted(Item.objects.filter(Q(pk=1) | Q(vendor__name="BOB")).values_list("name", flat=True))
+    return sorted(Item.objects.filter(models.Q(pk=1) | models.Q(vendor__name="BOB")).values_list("name", flat=True))
 
 
 def not_this():
@@ -263,17 +245,21 @@ def not_this():
 
 
 def filtered_relation():
-    rows = Item.objects.annotate(big=FilteredRelation("within", condition=Q(within__count__gt=1))).filter(pk__in=[1, 2])
+    rows = Item.objects.annotate(big=models.FilteredRelation("within", condition=models.Q(within__count__gt=1))).filter(
+        pk__in=[1, 2]
+    )
     return sorted(rows.values_list("name", "big__count"))
 
 
 def aggregates():
-    found = Item.objects.filter(vendor="ann").aggregate(n=Count("pk"), m=Max("price"), s=Sum("within__count"))
-    return [*found.values(), Item.objects.aggregate(a=Avg("price"))["a"]]
+    found = Item.objects.filter(vendor="ann").aggregate(
+        n=models.Count("pk"), m=models.Max("price"), s=models.Sum("within__count")
+    )
+    return [*found.values(), Item.objects.aggregate(a=models.Avg("price"))["a"]]
 
 
 def grouped():
-    return list(Item.objects.values("vendor__name").annotate(n=Count("pk")).order_by("vendor__name"))
+    return list(Item.objects.values("vendor__name").annotate(n=models.Count("pk")).order_by("vendor__name"))
 
 
 def distinct():
@@ -286,7 +272,9 @@ def unions():
 
 
 def nulls_first():
-    return list(Item.objects.order_by(F("spare__name").asc(nulls_first=True), "pk").values_list("name", flat=True)[:2])
+    return list(
+        Item.objects.order_by(models.F("spare__name").asc(nulls_first=True), "pk").values_list("name", flat=True)[:2]
+    )
 
 
 def first_and_last():
@@ -377,48 +365,6 @@ def chained():
     return sorted(Vendor.objects.filter(pk__in=inner).values_list("name", flat=True))
 
 
-async def later():
-    one = await Item.objects.select_related("vendor").filter(pk=1).afirst()
-    names = [item.name async for item in Item.objects.filter(vendor="ann").order_by("pk")]
-    count = await Held.objects.filter(bundle=9).acount()
-    rest = await asyncio.gather(
-        sync_to_async(in_bulk)(), asyncio.get_running_loop().run_in_executor(None, closing(count_of_labels))
-    )
-    return [one and one.vendor.name, names, count, await Vendor.objects.filter(pk="dan").aexists(), rest]
-
-
-def closing(read):
-    """In a thread of its own, whose connection ends with it."""
-
-    def reads(*_):
-        try:
-            return read()
-        finally:
-            connections.close_all()
-
-    return reads
-
-
-def count_of_labels():
-    return Label.objects.filter(about_pk="1").count()
-
-
-def asynchronous():
-    return async_to_sync(later)()
-
-
-def in_pool():
-    return [*POOL.map(closing(by_choice), [1]), POOL.apply_async(closing(count_of_labels)).get(10)]
-
-
-def in_pool_lazily():
-    return list(POOL.imap(closing(by_number), [1])) + list(POOL.imap_unordered(closing(in_bulk_by_key), [1]))
-
-
-def in_executor():
-    return [EXECUTOR.submit(closing(by_uuid)).result(10), *EXECUTOR.map(closing(symmetrical), [1])]
-
-
-NO_PAGES = (shown, closing, later, async_to_sync, sync_to_async, prefetch_related_objects)
+NO_PAGES = (shown,)
 FUNCTIONS = [one for one in list(globals().values()) if inspect.isfunction(one) and one.__module__ == __name__]
 READS = {one.__name__: one for one in FUNCTIONS if one not in NO_PAGES}
