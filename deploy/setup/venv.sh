@@ -18,7 +18,7 @@ make_venv() {
   fi
 }
 
-.venv/bin/python -m pip --version >/dev/null 2>&1 || make_venv
+.venv/bin/python -c "import pip" 2>/dev/null || make_venv
 
 for file in "$@"; do
   stamp=.venv/installed-$(sha256sum "$file" | cut -c1-16)
