@@ -227,7 +227,7 @@ impl Pool {
         deadline: Deadline,
     ) -> Result<Slot, PoolFull> {
         let priority = wanted.priority;
-        let (mut waiting, _held) = {
+        let (mut waiting, _held, may_pass) = {
             let mut state = self.state.lock();
             if !state.waiting.is_ahead_of(priority) {
                 match self.take(&mut state, &wanted) {
@@ -239,10 +239,14 @@ impl Pool {
             let (slot, receiver) = oneshot::channel();
             let holder = wanted.holder;
             line_up(&mut state, Waiter { wanted, slot })?;
-            (receiver, ClientHold { pool: self, holder, resource: Resource::Waiting })
+            let may_pass = state.clients.may_have(holder, Resource::Place);
+            (receiver, ClientHold { pool: self, holder, resource: Resource::Waiting }, may_pass)
         };
-        // Those ahead may be clients that have their part already.
-        self.serve_waiters();
+        // Those ahead may be clients that have their part already. One that has its own lets nobody go, and the many
+        // of a flood do not search the queue for each other.
+        if may_pass {
+            self.serve_waiters();
+        }
         let _counted = WaitCount::one_more(&self.figures);
         let until = deadline.within(self.config.queue.timeout.0);
         match tokio::time::timeout_at(until, &mut waiting).await {
