@@ -22,10 +22,31 @@ const LONG_LEASE: &str = "lease = \"25s\"\n";
 const LEFT_OUT: &str = "cache-node is not used";
 const BACK: &str = "cache-node is back";
 
+/// What an edge logs when it lost touch with a node or the adapter: it goes on alone, or repeats the call
+/// (docs/decisions/0017 and 0019).
+const LOST: [&str; 3] = [LEFT_OUT, "continues from its own memory", "a call was lost"];
+
+fn has_lost_a_peer(cluster: &Cluster) -> bool {
+    cluster.edges.iter().any(|edge| LOST.iter().any(|words| seen(edge, words) > 0))
+}
+
+/// On a machine that stands still for seconds, peers seem dead: then another try tells.
 #[test]
 fn of_thousands_of_pages_in_flight_at_once_each_is_made_once_over_all_edges() {
+    let told = (0..3).any(|_| {
+        let cluster = Cluster::patient_with(3, 2, SITES, LONG_LEASE);
+        let troubles = troubles_with_thousands(&cluster);
+        let told = !has_lost_a_peer(&cluster);
+        assert!(!told || troubles.is_empty(), "{} troubles, the first: {}", troubles.len(), troubles[0]);
+        told
+    });
+    assert!(told, "each time an edge lost a peer");
+}
+
+/// Asks for thousands of pages before the first is made, and says what is not as if each were made once. Ends
+/// early where an edge has lost a peer.
+fn troubles_with_thousands(cluster: &Cluster) -> Vec<String> {
     const PAGES: usize = 2_000;
-    let cluster = Cluster::patient_with(3, 2, SITES, LONG_LEASE);
     // The application works on none of them before all are asked for.
     cluster.app.pause();
     let target = |page: usize| format!("/count/page-{page}");
@@ -40,15 +61,26 @@ fn of_thousands_of_pages_in_flight_at_once_each_is_made_once_over_all_edges() {
     }
     until("each page is in flight", || {
         let granted = cluster.of_nodes("weir_cache_node_leases_total", &["event=\"granted\""]);
-        (granted >= PAGES as f64).then_some(())
+        (granted >= PAGES as f64 || has_lost_a_peer(cluster)).then_some(())
     });
     cluster.app.go_on();
+    let mut troubles = Vec::new();
+    if has_lost_a_peer(cluster) {
+        return troubles;
+    }
     for (page, client) in &mut clients {
-        assert_eq!(client.response("GET").expect(200).text(), "1\n", "page {page}");
+        let response = client.response("GET");
+        if (response.status, response.text().as_str()) != (200, "1\n") {
+            troubles.push(format!("page {page}: {} {}", response.status, response.text()));
+        }
     }
     for page in 0..PAGES {
-        assert_eq!(cluster.oracle.calls(&format!("page-{page}")), 1, "page {page}");
+        let calls = cluster.oracle.calls(&format!("page-{page}"));
+        if calls != 1 {
+            troubles.push(format!("page {page}: {calls} calls"));
+        }
     }
+    troubles
 }
 
 fn seen(edge: &ClusterEdge, words: &str) -> usize {
