@@ -3,11 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rustls::ClientConfig;
 
 use crate::{Client, Http2, Response, until};
+
+/// A visitor reads before asking again. Visitors without a pause would measure nothing more, and take from the
+/// programs under test the processor that these need.
+const READING: Duration = Duration::from_millis(5);
 
 pub struct Load {
     ended: Arc<AtomicBool>,
@@ -121,7 +126,7 @@ impl Load {
         for visitor in 0..visitors {
             let (ended, answered) = (load.ended.clone(), load.answered.clone());
             let (troubles, target, visit) = (load.troubles.clone(), target.clone(), visit.clone());
-            load.threads.push(std::thread::spawn(move || {
+            load.threads.push(thread::spawn(move || {
                 let mut ask = visit();
                 for n in 0.. {
                     if ended.load(Ordering::Relaxed) {
@@ -130,6 +135,7 @@ impl Load {
                     let trouble = ask(&target(visitor, n));
                     answered.fetch_add(1, Ordering::Relaxed);
                     troubles.lock().unwrap().extend(trouble);
+                    thread::sleep(READING);
                 }
             }));
         }
