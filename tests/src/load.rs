@@ -10,8 +10,8 @@ use rustls::ClientConfig;
 
 use crate::{Client, Http2, Response, until};
 
-/// A visitor reads before asking again. Visitors without a pause would measure nothing more, and take from the
-/// programs under test the processor that these need.
+/// A visitor reads before asking again. Visitors without a pause would prove nothing more, and take the
+/// processor from the programs under test.
 const READING: Duration = Duration::from_millis(5);
 
 pub struct Load {

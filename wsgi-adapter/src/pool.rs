@@ -242,8 +242,8 @@ impl Pool {
             let may_pass = state.clients.may_have(holder, Resource::Place);
             (receiver, ClientHold { pool: self, holder, resource: Resource::Waiting }, may_pass)
         };
-        // Those ahead may be clients that have their part already. One that has its own lets nobody go, and the many
-        // of a flood do not search the queue for each other.
+        // Those ahead may be clients that have their part already. If this one has its part too, nobody may
+        // go because of it, and a flood does not search the queue for each of its requests.
         if may_pass {
             self.serve_waiters();
         }

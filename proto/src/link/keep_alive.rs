@@ -6,7 +6,7 @@ use std::time::Duration;
 use h2::{Ping, PingPong};
 use tokio::time::{sleep, timeout};
 
-/// The patience is waited for in this many parts, so that one long pause of this process counts as one of them.
+/// The patience has this many parts, and one long pause of this process counts as one of them.
 const PARTS: u32 = 20;
 
 /// Resolves when the peer has not answered a ping for `patience`, or the connection has ended. It pings again
@@ -21,8 +21,8 @@ pub(super) async fn silence(mut pings: PingPong, every: Duration, patience: Dura
     }
 }
 
-/// What comes within the patience. Only the time counts in which this process has run: on a machine that is so
-/// busy, or paused, that it runs seldom, the peer runs no oftener, and its answer may lie unread.
+/// What comes within the patience. Only the time counts in which this process has run: on a machine that is
+/// busy or paused, the peer runs no more often than this process, and its answer may lie unread.
 async fn in_time<T>(work: impl Future<Output = T>, patience: Duration) -> Option<T> {
     let mut work = pin!(work);
     for _ in 0..PARTS {
