@@ -1,7 +1,7 @@
 //! Sites and locations as the request path uses them: built once from the settings, replaced as a whole on
 //! reload.
 //!
-//! `server_names` chooses the site and `location` the location, both by nginx's rules and without an
+//! `server_names` chooses the site, `site` and `location` the location, by nginx's rules and without an
 //! allocation. `rules`, `returns`, `try_files` and `error_page` say what a place does with a request; `build`
 //! makes all of it from the settings.
 
@@ -18,12 +18,14 @@ mod passing;
 pub(crate) mod pool_choice;
 pub(crate) mod pool_path;
 pub(crate) mod rates;
+mod real_ip;
 pub(crate) mod recode;
 pub(crate) mod redirects;
 pub(crate) mod replace;
 pub(crate) mod returns;
 pub(crate) mod rules;
 pub(crate) mod server_names;
+mod site;
 pub(crate) mod told;
 pub(crate) mod trailers;
 pub(crate) mod try_files;
@@ -35,7 +37,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_cache::Policy;
-use ipnet::IpNet;
 use weir_proto::origin::Priority;
 
 use crate::access::Access;
@@ -48,7 +49,6 @@ use crate::files::FileSettings;
 use crate::files::media_type::MediaTypes;
 use crate::limit::LocationLimits;
 use crate::metrics::LocationMetrics;
-use crate::request::path::NormalPath;
 use crate::route::auth_check::AuthCheck;
 use crate::route::cache_terms::CacheConditions;
 use crate::route::error_logs::ErrorLogRule;
@@ -69,13 +69,14 @@ use crate::route::trailers::Trailers;
 use crate::route::try_files::TryFiles;
 use crate::route::varying_files::VaryingFiles;
 use crate::settings::expires::Expires;
-use crate::settings::{BodyFiles, PoolRequestConfig, RealIpHeader, TrustedProxies};
+use crate::settings::{BodyFiles, PoolRequestConfig};
 use crate::tls::certificate::{Certificate, Certificates};
-use crate::variables::expression::{EndlessSearch, Expression};
+use crate::variables::expression::Expression;
 use crate::variables::{Definitions, DocumentRoot, Facts, RouteFacts, Template};
 use http1::head::Authority;
 
 pub(crate) use build::build;
+pub(crate) use real_ip::RealIp;
 
 /// All sites, chosen by listener and host.
 pub(crate) struct Sites {
@@ -283,24 +284,6 @@ impl Location {
     }
 }
 
-/// Who is believed about the client, and where they name it. `None`: as everywhere.
-#[derive(Debug)]
-pub(crate) struct RealIp {
-    pub(crate) proxies: Option<Vec<IpNet>>,
-    pub(crate) field: Option<RealIpHeader>,
-    pub(crate) recursive: Option<bool>,
-}
-
-impl RealIp {
-    pub(crate) fn trusted<'a>(&'a self, usual: TrustedProxies<'a>) -> TrustedProxies<'a> {
-        TrustedProxies {
-            proxies: self.proxies.as_deref().unwrap_or(usual.proxies),
-            field: self.field.as_ref().unwrap_or(usual.field),
-            recursive: self.recursive.unwrap_or(usual.recursive),
-        }
-    }
-}
-
 /// The place that a request belongs to.
 #[derive(Clone, Copy)]
 pub(crate) enum RouteMatch<'a> {
@@ -398,62 +381,5 @@ impl Location {
             && self.limits.is_empty()
             && self.auth_check.is_none()
             && self.access.as_ref().is_none_or(|access| access.allows_address(client))
-    }
-}
-
-impl Site {
-    /// A site with nothing but an answer to hosts whose site cannot be known; logs are those of this site.
-    fn unknown(&self) -> Self {
-        Self {
-            name: self.name.clone(),
-            certificate: None,
-            sets: None,
-            definitions: self.definitions.clone(),
-            host_groups: Vec::new(),
-            rules: Rules::failing(),
-            locations: Locations::default(),
-            places: Vec::new(),
-            named: HashMap::new(),
-            otherwise: self.unknown.clone(),
-            unknown: self.unknown.clone(),
-        }
-    }
-
-    /// The location "@name".
-    pub(crate) fn named(&self, name: &str) -> Option<&Arc<Location>> {
-        self.named.get(name).and_then(|index| self.places.get(*index))
-    }
-
-    /// The caches of places that rules may send a request to, whatever its path is.
-    pub(crate) fn caches_by_rule(&self) -> impl Iterator<Item = &Arc<Policy>> {
-        let has_rules = |place: &Arc<Location>| !place.rules.is_empty() || place.try_files.is_some();
-        let anywhere = !self.rules.is_empty() || self.all_places().any(has_rules);
-        let named = |index: usize| self.named.values().any(|known| *known == index);
-        let places = self.places.iter().enumerate();
-        let led_to = places.filter(move |(index, place)| anywhere || place.internal || named(*index));
-        led_to.filter_map(|(_, place)| place.cache.as_ref())
-    }
-
-    /// All that may answer a request.
-    fn all_places(&self) -> impl Iterator<Item = &Arc<Location>> {
-        self.places.iter().chain([&self.otherwise])
-    }
-
-    /// What answers paths that no location matches.
-    pub(crate) fn otherwise(&self) -> &Arc<Location> {
-        &self.otherwise
-    }
-
-    pub(crate) fn choose(&self, path: &NormalPath<'_>) -> RouteMatch<'_> {
-        let passes = |location: usize| self.places[location].pool.is_some();
-        if let Some(index) = self.locations.lacks_slash(path, passes) {
-            return RouteMatch::AddSlash(&self.places[index]);
-        }
-        match self.locations.choose(path) {
-            Ok(chosen) => {
-                RouteMatch::Location(self, chosen.map_or(&self.otherwise, |index| &self.places[index]))
-            }
-            Err(EndlessSearch) => RouteMatch::Location(self, &self.unknown),
-        }
     }
 }

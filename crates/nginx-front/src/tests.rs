@@ -9,6 +9,7 @@ mod bodies;
 mod choices;
 mod guards;
 mod logs;
+mod servers;
 mod tls;
 
 /// The settings and the notes of a file that is right.
@@ -235,16 +236,6 @@ fn a_cache_of_nginx_keeps_nginx_s_lifetimes() {
 }
 
 #[test]
-fn tls_has_the_server_s_certificate() {
-    let table = settings(
-        "server { listen 443 ssl http2; server_name a.example; ssl_certificate a.pem; ssl_certificate_key /k/a.key; }",
-    );
-    assert_eq!(text(&table, "edge.listen.0.tls.certificate"), "/etc/nginx/conf/a.pem");
-    assert_eq!(text(&table, "edge.site.0.tls.key"), "/k/a.key");
-    assert_eq!(at(&table, "edge.listen.0.http2").as_bool(), Some(true));
-}
-
-#[test]
 fn nothing_is_dropped_in_silence() {
     let said = not_done("server { ssi on; location / { mirror /b; proxy_pass a; } }");
     assert_eq!(
@@ -290,19 +281,6 @@ fn the_process_is_read_from_the_outermost_lines() {
         error_log: Some(("/etc/nginx/logs/error.log".into(), "warn".into())),
     };
     assert_eq!(translation.program, expected);
-}
-
-#[test]
-fn servers_are_told_apart_by_their_listeners() {
-    let (table, missing) = with_missing(
-        "server { listen 80 default_server; server_name a; return 301 https://$host$request_uri; }
-         server { listen 443 ssl; server_name a; ssl_certificate a.pem; ssl_certificate_key a.key; root /x; }",
-    );
-    assert_eq!(missing, [""; 0]);
-    assert_eq!(shown(at(&table, "edge.site.0.listen")), r#"["0.0.0.0:80"]"#);
-    assert_eq!(shown(at(&table, "edge.site.0.default_server")), r#"["0.0.0.0:80"]"#);
-    assert_eq!(text(&table, "edge.site.0.return"), "301 https://$host$request_uri");
-    assert_eq!(shown(at(&table, "edge.site.1.listen")), r#"["0.0.0.0:443"]"#);
 }
 
 #[test]
@@ -393,16 +371,6 @@ fn fields_within_if_take_the_place_of_others() {
 }
 
 #[test]
-fn a_server_s_name_may_capture() {
-    let table = settings(
-        "server { server_name ~^(?<sub>.+)\\.a\\.example$; root /srv/$sub; location / { if ($sub = x) { return 403; } } }",
-    );
-    assert_eq!(text(&table, "edge.site.0.rule.0.when.host"), r"~ ^(?<sub>.+)\.a\.example$");
-    assert_eq!(text(&table, "edge.site.0.rule.0.set.sub"), "$sub");
-    assert_eq!(text(&table, "edge.site.0.root"), "/srv/$sub");
-}
-
-#[test]
 fn referers_are_a_map_for_each_place() {
     let table = settings(
         "server { server_name a.example; valid_referers none server_names; if ($invalid_referer) { return 403; } \
@@ -422,22 +390,4 @@ fn referers_are_a_map_for_each_place() {
     );
     assert_eq!(text(&table, "edge.map.1.default"), "");
     assert_eq!(text(&table, "edge.map.0.default"), "1");
-}
-
-#[test]
-fn names_are_looked_up_by_the_resolver_of_the_file() {
-    let table = settings(
-        "upstream u { server a.example:1 resolve; server 10.0.0.1:1; server 10.0.0.1:1 weight=2; } \
-         server { resolver 127.0.0.11 [::1]:54 valid=30s; set $x b.example:2; \
-         location / { proxy_pass http://$x; } location /u { proxy_pass http://u; } }",
-    );
-    let pool = |index: usize, key: &str| shown(at(&table, &format!("wsgi_adapter.pool.{index}.{key}")));
-    for index in [0, 1] {
-        assert_eq!(pool(index, "nameservers"), r#"["127.0.0.11:53", "[::1]:54"]"#);
-        assert_eq!(pool(index, "resolve_every"), "\"30s\"");
-    }
-    assert_eq!(pool(0, "servers.0.resolve"), "true");
-    assert_eq!(pool(1, "servers.1"), "\"http://10.0.0.1:1\"");
-    assert_eq!(at(&table, "wsgi_adapter.pool.1.servers.2.again").as_bool(), Some(true));
-    assert_eq!(at(&table, "wsgi_adapter.pool.1.servers.2.weight").as_integer(), Some(2));
 }
