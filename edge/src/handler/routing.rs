@@ -78,13 +78,7 @@ pub(super) async fn place<'a>(
     if most_ranges(location, &request).is_some_and(|most| most < ranges(&request.headers)) {
         request.headers.remove(RANGE);
     }
-    // As in nginx, an earlier location's word stays.
-    let is_told = request.internal && forwarded::names_client(&request);
-    if let Some(real_ip) = location.real_ip.as_ref().filter(|_| !is_told)
-        && let Some(client) = forwarded::client_by(&request, real_ip.trusted(edge.settings.trusted()))
-    {
-        request.client = client;
-    }
+    name_client(edge, location, &mut request);
     if location.internal && !request.is_sent_on() {
         return Ok((request, here));
     }
@@ -121,6 +115,16 @@ pub(super) async fn place<'a>(
     }
     check_searches(&request).map_err(|reply| AtLocation::Reply(reply.at(location)))?;
     Ok((request, here))
+}
+
+/// Who the client is by the proxies that the location trusts. As in nginx, an earlier location's word stays.
+fn name_client(edge: &Edge, location: &Location, request: &mut Request) {
+    let is_told = request.internal && forwarded::names_client(request);
+    if let Some(real_ip) = location.real_ip.as_ref().filter(|_| !is_told)
+        && let Some(client) = forwarded::client_by(request, real_ip.trusted(edge.settings.trusted()))
+    {
+        request.client = client;
+    }
 }
 
 /// `set` and rules of a site. A changed path is looked up afterwards.

@@ -155,7 +155,7 @@ pub(crate) struct UpstreamFacts<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum FieldSource<'a> {
     Map(&'a HeaderMap),
-    /// The same, where `Authorization` was for this server and is not among them any more.
+    /// Beside them, `Authorization` as it was sent: it was for this server, and is not among them any more.
     Checked(&'a HeaderMap, &'a HeaderValue),
     /// Still as they were sent.
     Lines(http1::head::Fields<'a>),
