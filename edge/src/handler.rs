@@ -252,7 +252,7 @@ async fn answer_in_place(
     };
     if let RouteMatch::Location(site, location) = chosen
         && let Some(wanted) =
-            location.pool_request.as_deref().filter(|_| !location.internal || request.internal)
+            location.pool_request.as_deref().filter(|_| !location.internal || request.is_sent_on())
         && let Err(reply) =
             Box::pin(pool_request::change(wanted, &mut request, &path, (site, location))).await
     {

@@ -23,6 +23,7 @@ use http_cache::RequestParts;
 use process::telemetry;
 use process::trace::TraceContext;
 
+use crate::access::secure_link::SecureLink;
 use crate::connection::client_check::ClientRefusal;
 use crate::connection::proxied::ProxyAddresses;
 use crate::connection::tls_session::TlsSession;
@@ -130,7 +131,7 @@ pub(crate) struct Request {
     /// Where the request goes on.
     pub(crate) entry: Entry,
     /// It asks for the page of an error.
-    pub(crate) for_error: bool,
+    pub(crate) for_error: Option<StatusCode>,
     /// If that fails, no other page is sought.
     pub(crate) last_page: bool,
     /// The status that the answer to an error will have; `None`: that of the page.
@@ -166,6 +167,8 @@ pub(crate) struct Request {
     pub(crate) cache_terms: Option<Box<CacheTerms>>,
     /// What limits have done with it.
     pub(crate) limited: LimitStatus,
+    /// Whose link it was by, right or wrong.
+    pub(crate) link: Option<Arc<SecureLink>>,
     /// A regular expression that a variable needed could not be searched to its end.
     pub(crate) endless: AtomicBool,
 }
@@ -200,7 +203,7 @@ impl Request {
             named_by_application: false,
             asked: None,
             entry: Entry::Site,
-            for_error: false,
+            for_error: None,
             last_page: false,
             error_status: None,
             body_gone: false,
@@ -231,6 +234,7 @@ impl Request {
             values: Values::default(),
             cache_terms: None,
             limited: LimitStatus::default(),
+            link: None,
             endless: AtomicBool::new(false),
         })
     }
@@ -280,8 +284,14 @@ impl Request {
             values: self.values.clone(),
             cache_terms: None,
             limited: self.limited,
+            link: self.link.clone(),
             endless: AtomicBool::new(self.endless.load(Relaxed)),
         }
+    }
+
+    /// Whether it comes from another place: the application has sent it here, or a rule, also by a rewrite.
+    pub(crate) fn is_sent_on(&self) -> bool {
+        self.internal || self.asked.is_some()
     }
 
     /// Notes what a rule does.

@@ -194,7 +194,7 @@ pub(crate) struct Location {
     /// Who may ask.
     pub(crate) access: Option<Access>,
     /// Links that only who knows a secret can make.
-    pub(crate) secure_link: Option<SecureLink>,
+    pub(crate) secure_link: Option<Arc<SecureLink>>,
     /// How long a refusal with 401 takes.
     pub(crate) auth_delay: Duration,
     /// The page that decides who may ask.

@@ -89,8 +89,21 @@ impl Http2 {
         let asking = async {
             let mut waiting = Vec::new();
             for (request, body) in requests {
-                *send = send.clone().ready().await.unwrap();
-                let (response, mut stream) = send.send_request(request, body.is_empty()).unwrap();
+                // A connection that takes no more requests ends each of these with an error.
+                let begun = match send.clone().ready().await {
+                    Ok(ready) => {
+                        *send = ready;
+                        send.send_request(request, body.is_empty())
+                    }
+                    Err(error) => Err(error),
+                };
+                let (response, mut stream) = match begun {
+                    Ok(begun) => begun,
+                    Err(error) => {
+                        waiting.push(tokio::spawn(async { Err(error) }));
+                        continue;
+                    }
+                };
                 if !body.is_empty() {
                     tokio::spawn(async move {
                         let mut body = body;

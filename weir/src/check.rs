@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use edge::settings::{ErrorLogConfig, LocationConfig, LogConfig};
 use process::directory;
 use process::settings::Mistakes;
 
@@ -24,31 +25,62 @@ pub(crate) fn file(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 
 /// Reports directories and files that are not there. A server starts without them: they may be made later.
 fn directories(loaded: &ServiceSettings, mistakes: &mut Mistakes) {
-    edge::check_state(&loaded.edge, mistakes);
-    let mut needs = |path: String, place: &str| {
-        // A place with a variable is another one for each request.
-        if !place.contains('$') && !Path::new(place).exists() {
-            mistakes.push(path, format!("`{place}` does not exist"));
-        }
-    };
-    for (index, site) in loaded.edge.site.iter().enumerate() {
+    let edge = &loaded.edge;
+    edge::check_state(edge, mistakes);
+    log_directory("edge.access_log_to", &edge.access_log_to, mistakes);
+    for (at, log) in edge.logs.iter().enumerate() {
+        log_directory(&format!("edge.logs[{at}].to"), &log.to, mistakes);
+    }
+    for (index, site) in edge.site.iter().enumerate() {
+        let path = format!("edge.site[{index}]");
         if let Some(root) = &site.root {
-            needs(format!("edge.site[{index}].root"), root.source());
+            exists(format!("{path}.root"), root.source(), mistakes);
         }
-        for (at, location) in site.location.iter().enumerate() {
-            let path = format!("edge.site[{index}].location[{at}]");
-            for (key, place) in [("root", &location.root), ("alias", &location.alias)] {
-                if let Some(place) = place {
-                    needs(format!("{path}.{key}"), place.source());
-                }
+        logs_of(&path, site.logs.as_deref(), site.error_log.as_deref(), mistakes);
+        locations(&path, &site.location, mistakes);
+    }
+}
+
+fn locations(path: &str, all: &[LocationConfig], mistakes: &mut Mistakes) {
+    for (at, location) in all.iter().enumerate() {
+        let path = format!("{path}.location[{at}]");
+        for (key, place) in [("root", &location.root), ("alias", &location.alias)] {
+            if let Some(place) = place {
+                exists(format!("{path}.{key}"), place.source(), mistakes);
             }
         }
+        logs_of(&path, location.logs.as_deref(), location.error_log.as_deref(), mistakes);
+        locations(&path, &location.location, mistakes);
     }
-    let log = &loaded.edge.access_log_to;
-    let directory = Path::new(log).parent().filter(|directory| !directory.as_os_str().is_empty());
+}
+
+fn logs_of(
+    path: &str,
+    logs: Option<&[LogConfig]>,
+    error_logs: Option<&[ErrorLogConfig]>,
+    mistakes: &mut Mistakes,
+) {
+    for (at, log) in logs.unwrap_or_default().iter().enumerate() {
+        log_directory(&format!("{path}.logs[{at}].to"), &log.to, mistakes);
+    }
+    for (at, log) in error_logs.unwrap_or_default().iter().enumerate() {
+        log_directory(&format!("{path}.error_log[{at}].to"), &log.to, mistakes);
+    }
+}
+
+/// A place with a variable is another one for each request.
+fn exists(path: String, place: &str, mistakes: &mut Mistakes) {
+    if !place.contains('$') && !Path::new(place).exists() {
+        mistakes.push(path, format!("`{place}` does not exist"));
+    }
+}
+
+/// The file of a log can only be made in a directory that is there.
+fn log_directory(path: &str, to: &str, mistakes: &mut Mistakes) {
+    let is_file = !to.contains('$') && !to.starts_with("syslog:");
+    let directory = Path::new(to).parent().filter(|directory| is_file && !directory.as_os_str().is_empty());
     if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
-        mistakes
-            .push("edge.access_log_to", format!("the directory `{}` does not exist", directory.display()));
+        mistakes.push(path, format!("the directory `{}` does not exist", directory.display()));
     }
 }
 
@@ -63,7 +95,8 @@ mod tests {
         let here = directory.display();
         let text = format!(
             "[edge]\naccess_log_to = \"{here}/logs/a.log\"\n[[edge.site]]\n[[edge.site.location]]\nmatch = \"/a/\"\n\
-             alias = \"{here}/there\"\n[[edge.site.location]]\nmatch = \"/b/\"\nroot = \"{here}/missing\"\n"
+             alias = \"{here}/there\"\n[[edge.site.location]]\nmatch = \"/b/\"\nroot = \"{here}/missing\"\n\
+             logs = [{{ to = \"{here}/logs/b.log\" }}, {{ to = \"{here}/c.log\" }}]\n"
         );
         let file = directory.join("weir.toml");
         std::fs::write(&file, text).unwrap();
@@ -74,7 +107,8 @@ mod tests {
         let mistakes = mistakes.unwrap();
         assert!(mistakes.contains(":9: edge.site[0].location[1].root: "), "{mistakes}");
         assert!(mistakes.contains(":2: edge.access_log_to: "), "{mistakes}");
-        assert_eq!(mistakes.lines().count(), 2, "{mistakes}");
+        assert!(mistakes.contains(":10: edge.site[0].location[1].logs[0].to: "), "{mistakes}");
+        assert_eq!(mistakes.lines().count(), 3, "{mistakes}");
         assert!(started, "it may start all the same");
     }
 }

@@ -66,6 +66,10 @@ fn rules(translator: &mut Translator<'_>, scope: &Scope<'_>, table: &mut Table) 
     for directive in &found {
         let network = directive.arg(0).unwrap_or_default();
         rules.push(format!("{} {network}", directive.name()));
+        // What follows decides nothing.
+        if network == "all" {
+            break;
+        }
     }
     table.from("access", rules, &translator.ledger.origin(first));
 }

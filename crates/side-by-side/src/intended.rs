@@ -16,13 +16,16 @@ pub(crate) fn status(probe: &Probe, nginx: &Reply, ours: Option<&Reply>) -> Opti
         .iter()
         .any(is_padded)
         .then_some("HTTP/2 fields that begin or end with a space are malformed (RFC 9113 section 8.2.1)");
+    if nginx.status == 400 && is_repeated(probe) {
+        return Some("lists of entity tags may stand in several lines (RFC 9110 section 5.3)");
+    }
     let Some(weir) = ours else { return padded };
     match (nginx.status, weir.status) {
+        (_, 404) if probe.target.split_once('?').is_some_and(|(_, query)| query.contains("..")) => {
+            Some("a variable never leads out of the directory that stands before it")
+        }
         (_, 404) if is_hidden(probe.path()) => {
             Some("files whose names begin with a dot, and backups, are not found")
-        }
-        (400, _) if is_repeated(probe) => {
-            Some("lists of entity tags may stand in several lines (RFC 9110 section 5.3)")
         }
         (_, 400) if padded.is_some() => padded,
         (200 | 206 | 416, 304) if has("if-modified-since") => {

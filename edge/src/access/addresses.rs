@@ -23,9 +23,20 @@ impl Addresses {
     /// Each mistake with the index of its rule.
     pub(crate) fn parse(rules: &[String]) -> Result<Self, Vec<(usize, String)>> {
         let (mut parsed, mut mistakes) = (Vec::new(), Vec::new());
+        // The rule for all: nothing behind it is asked.
+        let mut decided: Option<Box<str>> = None;
         for (index, text) in rules.iter().enumerate() {
             match AddressRule::parse(text) {
-                Ok(rule) => parsed.push(rule),
+                Ok(_) if decided.is_some() => {
+                    let decided = decided.as_deref().unwrap_or_default();
+                    let mistake =
+                        format!("comes after \"{decided}\", which decides for all; put it before that");
+                    mistakes.push((index, mistake));
+                }
+                Ok(rule) => {
+                    decided = rule.network.is_none().then(|| rule.text.clone());
+                    parsed.push(rule);
+                }
                 Err(mistake) => mistakes.push((index, mistake)),
             }
         }
@@ -94,7 +105,6 @@ mod tests {
             (&["deny 10.0.0.1", "allow 10.0.0.0/8", "deny all"], "10.0.0.1", Some(false)),
             (&["deny 10.0.0.1", "allow 10.0.0.0/8", "deny all"], "10.0.0.2", Some(true)),
             (&["deny 10.0.0.1", "allow 10.0.0.0/8", "deny all"], "11.0.0.2", Some(false)),
-            (&["allow all", "deny 10.0.0.1"], "10.0.0.1", Some(true)),
             // nginx takes a network by its bits, whatever stands behind them.
             (&["allow 10.1.2.3/8"], "10.9.9.9", Some(true)),
             (&["allow 2001:db8::/32"], "2001:db8::1", Some(true)),
@@ -116,5 +126,13 @@ mod tests {
             assert_eq!(mistakes.len(), 1);
             assert!(mistakes[0].0 == 1 && mistakes[0].1.contains("deny all"), "{wrong}: {mistakes:?}");
         }
+    }
+
+    #[test]
+    fn a_rule_behind_one_for_all_is_a_mistake() {
+        let rules = ["allow 10.0.0.0/8", "deny all", "allow 10.0.0.1"].map(str::to_owned);
+        let mistakes = Addresses::parse(&rules).unwrap_err();
+        assert_eq!(mistakes.len(), 1);
+        assert!(mistakes[0].0 == 2 && mistakes[0].1.contains("comes after \"deny all\""), "{mistakes:?}");
     }
 }

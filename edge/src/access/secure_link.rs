@@ -23,7 +23,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct SecureLink {
     /// The hash in the link and, behind a comma, when it expires.
     pub(crate) link: Template,

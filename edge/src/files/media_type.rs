@@ -1,6 +1,7 @@
 //! The Content-Type of a file, from its name.
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -138,6 +139,8 @@ impl MediaTypes {
 
     /// The type of a text that a rule gives: by the path's extension, as in nginx.
     pub(crate) fn of_text(&self, path: &Path) -> HeaderValue {
+        // A path that ends in a slash has no extension; `Path` does not look at the slash.
+        let path = if path.as_os_str().as_bytes().ends_with(b"/") { Path::new("") } else { path };
         let own = self.own.as_ref();
         let unknown = own.is_none_or(|own| own.unknown.is_none() && own.others.is_none());
         if unknown && mime_guess::from_path(path).is_empty() {
@@ -215,6 +218,13 @@ mod tests {
         for (name, expected) in cases {
             assert_eq!(media_type(Path::new(name), &Charset::Usual), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_path_that_ends_in_a_slash_is_plain_text() {
+        let types = MediaTypes::default();
+        assert_eq!(types.of_text(Path::new("/a.html")), "text/html");
+        assert_eq!(types.of_text(Path::new("/a.html/")), "text/plain; charset=utf-8");
     }
 
     #[test]

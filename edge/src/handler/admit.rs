@@ -2,6 +2,7 @@
 //! may ask (`access`, `auth_basic`), in nginx's order.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use http::header::AUTHORIZATION;
@@ -40,28 +41,47 @@ pub(super) struct Admission {
     pub(super) limited: LimitStatus,
 }
 
-/// `Err`: the answer to a request that is refused.
+/// A request that is refused.
+pub(super) struct AdmissionRefusal {
+    /// The answer to it.
+    pub(super) reply: Reply,
+    /// What limits have done with it.
+    pub(super) limited: LimitStatus,
+}
+
+/// Decides, by what limits and `access` say.
 pub(super) async fn admit(
     location: &Location,
     request: &Request,
     route: RouteFacts<'_>,
     check: AdmissionCheck<'_>,
-) -> Result<Admission, Reply> {
+) -> Result<Admission, AdmissionRefusal> {
     let mut limited = request.limited;
-    // An internal redirect is a part of a request that was counted.
-    if !location.limits.is_empty() && !request.internal {
-        let (decision, status) = count(location, request, route, check).await;
-        limited = status;
-        check.visit.limited(status);
+    if !location.limits.is_empty() {
+        let decision = count(location, request, route, check, &mut limited).await;
+        check.visit.limited(limited);
         match decision {
             LimitDecision::Wait(wait) if !wait.is_zero() => tokio::time::sleep(wait).await,
             LimitDecision::Wait(_) => {}
             LimitDecision::Refused { status, zone, cause, log_level } => {
                 refusal_log::write((cause, &zone), log_level, request, location);
-                return Err(error::busy(status));
+                return Err(AdmissionRefusal { reply: error::busy(status), limited });
             }
         }
     }
+    match by_access(location, request, route, limited).await {
+        Ok(admission) => Ok(admission),
+        Err(reply) => Err(AdmissionRefusal { reply, limited }),
+    }
+}
+
+/// Decides by `access` and `auth_basic`. `Err`: the answer to a request that is refused.
+async fn by_access(
+    location: &Location,
+    request: &Request,
+    route: RouteFacts<'_>,
+    limited: LimitStatus,
+) -> Result<Admission, Reply> {
     let has_check = location.auth_check.is_some();
     let Some(access) = &location.access else {
         return Ok(Admission { credentials: Credentials::NotOurs, is_asked: has_check, limited });
@@ -84,19 +104,24 @@ pub(super) async fn admit(
     Ok(Admission { credentials, is_asked: has_check && !is_enough, limited })
 }
 
+/// Counts the request. As in nginx, one that another location has counted and sent here is not counted again.
 async fn count(
     location: &Location,
     request: &Request,
     route: RouteFacts<'_>,
     AdmissionCheck { edge, visit }: AdmissionCheck<'_>,
-) -> (LimitDecision, LimitStatus) {
+    status: &mut LimitStatus,
+) -> LimitDecision {
     let (limits, counter) = (&location.limits, &edge.shared_limits);
     let key = |zone: &Zone| zone.key.value(&request.facts(route)).into_owned();
-    let (places, requests) = (limits.connection_keys(key), limits.request_keys(key));
-    let mut status = LimitStatus::default();
-    match limits.enter(&places, counter, &mut status.connections).await {
-        Ok(places) => visit.hold(places),
-        Err(refused) => return (refused, status),
+    if status.connections.is_empty() {
+        match limits.enter(&limits.connection_keys(key), counter, &mut status.connections).await {
+            Ok(places) => visit.hold(places),
+            Err(refused) => return refused,
+        }
     }
-    (limits.count(&requests, counter, &mut status.requests).await, status)
+    if !status.requests.is_empty() {
+        return LimitDecision::Wait(Duration::ZERO);
+    }
+    limits.count(&limits.request_keys(key), counter, &mut status.requests).await
 }

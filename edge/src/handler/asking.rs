@@ -79,7 +79,7 @@ pub(crate) fn request_fields(
     chosen: RouteMatch<'_>,
 ) -> CommonFields {
     let RouteMatch::Location(site, location) = chosen else { return None };
-    if location.internal && !request.internal {
+    if location.internal && !request.is_sent_on() {
         return None;
     }
     if let Some(conditions) = &location.cache_conditions {

@@ -9,6 +9,7 @@ use http::{Method, StatusCode};
 use crate::Edge;
 use crate::coding::rule::has_directive;
 use crate::handler::admit::AdmissionCheck;
+use crate::handler::error_pages::CONDITIONS;
 use crate::handler::place::{self, SiteLocation, path_of};
 use crate::handler::visit::Visit;
 use crate::handler::{AtLocation, at_location, internal_redirect};
@@ -75,6 +76,12 @@ fn question(check: &AuthCheck, request: &Request) -> Box<Request> {
     question.body_gone = false;
     question.internal = true;
     question.is_check = true;
+    // What it says of one visitor is never another's answer, whatever the location has a cache for.
+    question.for_one = true;
+    // It is not about the page that the client has, or wants a part of.
+    for name in &CONDITIONS {
+        question.headers.remove(name);
+    }
     question.entry = Entry::Site;
     question
 }

@@ -19,15 +19,16 @@ use crate::request::{Entry, Request};
 use crate::route::error_page::{ErrorPage, ErrorTarget, PageStatus};
 use crate::route::{Location, Site, redirects};
 
-/// Fields with which the page of an error would not be the whole page.
-const CONDITIONS: [HeaderName; 6] =
+/// Fields with which another page would not be the whole page.
+pub(super) const CONDITIONS: [HeaderName; 6] =
     [IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE];
 /// Fields of the error that the page's answer has too.
 const KEPT: [HeaderName; 2] = [WWW_AUTHENTICATE, RETRY_AFTER];
 
 /// A copy of the request for the page of an error or an absolute redirect, if the location may need one.
 pub(super) fn spare(location: &Location, request: &Request) -> Option<Box<Request>> {
-    let needed = location.has_pages(request.last_page) || location.redirects.absolute;
+    let intercepts = location.intercept_errors && location.has_pages(false);
+    let needed = location.has_pages(request.last_page) || intercepts || location.redirects.absolute;
     needed.then(|| Box::new(request.without_body()))
 }
 
@@ -43,12 +44,23 @@ pub(super) fn or_instead(
         redirects::make_absolute(&origin, &mut reply.headers);
     }
     let replaced = reply.is_error || is_relayed(&reply) && location.intercept_errors;
-    let page = location.error_pages.of(reply.status);
-    let page = page.filter(|_| replaced && location.has_pages(request.last_page));
+    let page = location.error_pages.of(reply.status).filter(|_| replaced && reply.elsewhere.is_none());
     match page {
-        Some(page) if reply.elsewhere.is_none() => instead(page, location, site, request, reply),
+        Some(page) if location.has_pages(request.last_page) => instead(page, location, site, request, reply),
+        // As in nginx, an error of the application that has a page is not told in its words where no page
+        // may follow.
+        Some(_) if !reply.is_error => AtLocation::Reply(told_by_us(reply).at(location)),
         _ => AtLocation::Reply(reply),
     }
+}
+
+/// The application's error in the words of an error of Weir's own.
+fn told_by_us(reply: Reply) -> Reply {
+    let mut ours = error::of_status(reply.status);
+    let kept = KEPT.iter().filter_map(|name| Some((name.clone(), reply.headers.get(name)?.clone())));
+    ours.headers.extend(kept);
+    ours.note = reply.note;
+    ours
 }
 
 /// The page for a client that gets no other answer, or the answer that says why.
@@ -94,7 +106,7 @@ pub(super) async fn settled(
 }
 
 /// It comes from the application, now or earlier.
-fn is_relayed(reply: &Reply) -> bool {
+pub(super) fn is_relayed(reply: &Reply) -> bool {
     !matches!(reply.body, ReplyBody::File(_)) && reply.note.cache.is_of_application()
 }
 
@@ -150,7 +162,7 @@ fn instead(
     }
     request.upgrade = None;
     request.internal = true;
-    request.for_error = true;
+    request.for_error = Some(reply.status);
     // As in nginx, the place of the error decides whether the page's errors have pages.
     request.last_page = !location.recursive_errors;
     request.error_status = status;

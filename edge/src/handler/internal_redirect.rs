@@ -9,8 +9,8 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 
-use crate::handler::AtLocation;
 use crate::handler::redirect::{InterceptedError, InternalRedirect};
+use crate::handler::{AtLocation, error_pages};
 use crate::reply::body::ReplyBody;
 use crate::reply::{Reply, error};
 use crate::request::Entry;
@@ -127,9 +127,11 @@ fn climbs(target: &str) -> bool {
 
 fn keep(first: &HeaderMap, reply: &mut Reply) {
     let has_body = reply.status.is_success();
+    // As in nginx, an application that answers knows best what its answer is.
+    let has_type = error_pages::is_relayed(reply) && reply.headers.contains_key(CONTENT_TYPE);
     for name in &KEPT {
         let about_body = matches!(*name, CONTENT_TYPE | CONTENT_DISPOSITION | ACCEPT_RANGES);
-        if !first.contains_key(name) || about_body && !has_body {
+        if !first.contains_key(name) || about_body && !has_body || *name == CONTENT_TYPE && has_type {
             continue;
         }
         if *name != SET_COOKIE {

@@ -342,7 +342,7 @@ impl RequestView for &Request {
     }
 
     fn is_internal(&self) -> bool {
-        self.internal
+        self.is_sent_on()
     }
 
     fn is_upgrade(&self) -> bool {

@@ -11,7 +11,7 @@ use http::header::{AUTHORIZATION, RANGE};
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::Edge;
-use crate::access::secure_link::LinkVerdict;
+use crate::access::secure_link::{LinkVerdict, SecureLink};
 use crate::coding::{Coding, Codings};
 use crate::files::{self, FileSettings, PathKind};
 use crate::handler::admit::{self, AdmissionCheck, Credentials};
@@ -61,12 +61,15 @@ pub(super) async fn place<'a>(
         request = Box::pin(rules_of_site(request, site, visit)).await?;
     }
     if is_misnamed(site, &request) {
-        return Err(AtLocation::Reply(error::not_found()));
+        return Err(AtLocation::Reply(error::internal()));
     }
     let mut path = path_of(&request).map_err(AtLocation::Reply)?;
     let location = match location(site, &request, &path) {
         RouteMatch::Location(_, location) => location,
-        slash @ RouteMatch::AddSlash(_) => return Ok((request, slash)),
+        slash @ RouteMatch::AddSlash(location) => {
+            reached(&request, location, visit);
+            return Ok((request, slash));
+        }
     };
     if sites.has_error_logs() && admitting.is_some() {
         edge.log.own.say_here(&request, location);
@@ -75,14 +78,8 @@ pub(super) async fn place<'a>(
     if most_ranges(location, &request).is_some_and(|most| most < ranges(&request.headers)) {
         request.headers.remove(RANGE);
     }
-    // As in nginx, an earlier location's word stays.
-    let is_told = request.internal && forwarded::names_client(&request);
-    if let Some(real_ip) = location.real_ip.as_ref().filter(|_| !is_told)
-        && let Some(client) = forwarded::client_by(&request, real_ip.trusted(edge.settings.trusted()))
-    {
-        request.client = client;
-    }
-    if location.internal && !request.internal {
+    name_client(edge, location, &mut request);
+    if location.internal && !request.is_sent_on() {
         return Ok((request, here));
     }
     // As in nginx, no rule answers a method that is refused.
@@ -118,6 +115,16 @@ pub(super) async fn place<'a>(
     }
     check_searches(&request).map_err(|reply| AtLocation::Reply(reply.at(location)))?;
     Ok((request, here))
+}
+
+/// Who the client is by the proxies that the location trusts. As in nginx, an earlier location's word stays.
+fn name_client(edge: &Edge, location: &Location, request: &mut Request) {
+    let is_told = request.internal && forwarded::names_client(request);
+    if let Some(real_ip) = location.real_ip.as_ref().filter(|_| !is_told)
+        && let Some(client) = forwarded::client_by(request, real_ip.trusted(edge.settings.trusted()))
+    {
+        request.client = client;
+    }
 }
 
 /// `set` and rules of a site. A changed path is looked up afterwards.
@@ -160,7 +167,11 @@ async fn rules_of_location(
     if let Some(sets) = &location.sets {
         request.values = sets.apply(&facts(&request, path, site, location));
     }
-    if let Some(link) = location.secure_link.as_ref().filter(|_| !request.for_error && !request.is_check) {
+    // A page of an error is not what the link was made for; another location may want a link of its own.
+    let is_judged =
+        |link: &Arc<SecureLink>| request.for_error.is_some() && request.link.as_ref() == Some(link);
+    if let Some(link) = location.secure_link.as_ref().filter(|link| !request.is_check && !is_judged(link)) {
+        request.link = Some(link.clone());
         let (verdict, values) = link.check(&facts(&request, path, site, location), SystemTime::now());
         request.values = values;
         let refused = match verdict {
@@ -236,8 +247,9 @@ async fn admitted(
         match Box::pin(admit::admit(location, &request, route, AdmissionCheck { edge, visit })).await {
             Ok(admitted) => admitted,
             Err(refused) => {
-                delay(location, refused.status).await;
-                return Err(error_pages::or_instead(location, site, request, refused));
+                request.limited = refused.limited;
+                delay(location, refused.reply.status).await;
+                return Err(error_pages::or_instead(location, site, request, refused.reply));
             }
         };
     request.limited = admitted.limited;

@@ -12,7 +12,10 @@ impl Request {
             target: self.sent_target.as_deref().unwrap_or(&self.target),
             protocol: protocol(self.version),
             authority: &self.authority,
-            fields: FieldSource::Map(&self.headers),
+            fields: match &self.credentials {
+                Some(credentials) => FieldSource::Checked(&self.headers, credentials),
+                None => FieldSource::Map(&self.headers),
+            },
             client: self.client.address,
             client_port: self.client.port,
             scheme: self.scheme.as_str(),

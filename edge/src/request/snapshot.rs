@@ -1,7 +1,7 @@
 //! What variables still need of a request when its reply is there: the handler has given the request away.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, Method};
 use parking_lot::Mutex;
@@ -26,7 +26,7 @@ pub(crate) struct RequestSnapshot {
     arrival: Arrival,
     body: Option<Arc<AtomicU64>>,
     /// What limits have done with it.
-    limited: OnceLock<LimitStatus>,
+    limited: Mutex<LimitStatus>,
     place: Mutex<ReachedPlace>,
 }
 
@@ -69,7 +69,7 @@ impl RequestSnapshot {
             upgrade: request.upgrade.map_or("", Upgrade::name),
             arrival: request.arrival.clone(),
             body: request.body.counter(),
-            limited: OnceLock::new(),
+            limited: Mutex::default(),
             place: Mutex::new(place),
         }
     }
@@ -88,7 +88,7 @@ impl RequestSnapshot {
 
     /// Limits have counted the request.
     pub(crate) fn limited(&self, status: LimitStatus) {
-        let _ = self.limited.set(status);
+        *self.limited.lock() = status;
     }
 
     /// Hands out the facts, without those of the reply.
@@ -112,7 +112,7 @@ impl RequestSnapshot {
             connection: self.arrival.connection,
             connection_requests: self.arrival.requests,
             connected: self.arrival.since,
-            limited: self.limited.get().copied().unwrap_or_default(),
+            limited: *self.limited.lock(),
             received: self.arrival.head as u64 + self.body.as_ref().map_or(0, |read| read.load(Relaxed)),
             tls: self.arrival.tls.as_deref(),
             server: self.arrival.server,

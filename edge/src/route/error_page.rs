@@ -129,7 +129,12 @@ impl ErrorPage {
             "" => return Err("names no page; write `/page.html`, `@name` or a URL".into()),
             name if name.starts_with('@') => ErrorTarget::Named(name.into()),
             page if page.starts_with('/') => ErrorTarget::Page(Template::parse(page)?),
-            url => ErrorTarget::Url(Template::parse(url)?),
+            url if url.contains("://") || url.starts_with('$') => ErrorTarget::Url(Template::parse(url)?),
+            other => {
+                return Err(format!(
+                    "`{other}` is no page: write `/{other}`, `@name` or a URL such as `https://example.com/`"
+                ));
+            }
         };
         Ok(Self { status, to })
     }
@@ -177,6 +182,7 @@ mod tests {
             ("404", "", "names no page"),
             ("404", "=200", "names no page"),
             ("404", "=99 /x", "`=99`"),
+            ("404", "404.html", "write `/404.html`"),
             ("404", "/$nobody", "there is no variable `$nobody`"),
         ] {
             let error = pages(&[(status, page)]).unwrap_err();

@@ -121,6 +121,12 @@ impl LogBuilder<'_> {
         }
         if let Some(condition) = &log.r#if {
             condition.check(&format!("{path}.if"), names, mistakes);
+            if condition.constant().is_some() {
+                mistakes.push(
+                    format!("{path}.if"),
+                    "is the same for all requests; write a text with variables, such as \"$failed\"",
+                );
+            }
         }
         let line = match (log.format.as_str(), self.config.log_formats.get(&log.format)) {
             ("combined", _) => LineFormat::Combined,
@@ -200,7 +206,8 @@ mod tests {
         let config: Config = toml::from_str(
             r#"
             log_formats = { a = "$nothing", combined = "$status" }
-            logs = [{ to = "off" }, { to = "x", format = "b" }, { to = "x", sample = 1.5, if = "$nowhere" }]
+            logs = [{ to = "off" }, { to = "x", format = "b" }, { to = "x", sample = 1.5, if = "$nowhere" },
+                { to = "x", if = "status" }]
             "#,
         )
         .unwrap();
@@ -217,6 +224,7 @@ mod tests {
             "edge.logs[1].format: `b` is neither",
             "edge.logs[2].sample: `1.5` must be from 0 to 1",
             "edge.logs[2].if: there is no variable `$nowhere`",
+            "edge.logs[3].if: is the same for all requests",
         ] {
             assert!(text.contains(path), "{path} is not in:\n{text}");
         }

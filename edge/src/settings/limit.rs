@@ -126,6 +126,9 @@ pub(crate) fn request_limits(
             mistakes.push(format!("{path}.zone"), text);
             continue;
         };
+        if config.nodelay && config.delay > 0 {
+            mistakes.push(format!("{path}.delay"), "has no effect beside `nodelay`; remove one of them");
+        }
         let delay = if config.nodelay { config.burst } else { config.delay };
         let pace = RequestPace { interval: rate.interval(), burst: config.burst, delay };
         let LimitReqConfig { dry_run, log_level, .. } = *config;

@@ -155,6 +155,8 @@ pub(crate) struct UpstreamFacts<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum FieldSource<'a> {
     Map(&'a HeaderMap),
+    /// Beside them, `Authorization` as it was sent: it was for this server, and is not among them any more.
+    Checked(&'a HeaderMap, &'a HeaderValue),
     /// Still as they were sent.
     Lines(http1::head::Fields<'a>),
 }
@@ -163,7 +165,10 @@ impl<'a> FieldSource<'a> {
     /// The values of a field, in the order sent.
     fn each(self, name: &HeaderName, mut take: impl FnMut(&'a [u8])) {
         match self {
-            Self::Map(map) => map.get_all(name).iter().map(HeaderValue::as_bytes).for_each(take),
+            Self::Checked(_, authorization) if *name == AUTHORIZATION => take(authorization.as_bytes()),
+            Self::Map(map) | Self::Checked(map, _) => {
+                map.get_all(name).iter().map(HeaderValue::as_bytes).for_each(take)
+            }
             Self::Lines(lines) => {
                 let lines = lines.iter().filter(|(sent, _)| sent.eq_ignore_ascii_case(name.as_str()));
                 lines.for_each(|(_, value)| take(value));

@@ -42,7 +42,7 @@ const ADDRESSES: &[(&str, &[&str])] = &[
     ("/all/", &["deny 127.0.0.2", "allow 127.0.0.0/30", "deny all"]),
     ("/open/", &["deny 127.0.0.2"]),
     ("/closed/", &["deny all"]),
-    ("/first/", &["allow all", "deny 127.0.0.1"]),
+    ("/first/", &["allow 127.0.0.0/8", "deny 127.0.0.1"]),
     ("/v6/", &["allow ::1", "deny all"]),
 ];
 

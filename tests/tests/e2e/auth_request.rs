@@ -38,6 +38,16 @@ access = ["deny 127.0.0.2"]
 auth_request = "/check"
 alias = "$DIR/files/"
 [[edge.site.location]]
+match = "= /kept-check"
+pool = "app"
+internal = true
+rewrite = ["^ /count/kept? break"]
+cache = { ttl = "1m" }
+[[edge.site.location]]
+match = "/kept/"
+auth_request = "/kept-check"
+alias = "$DIR/files/"
+[[edge.site.location]]
 match = "/pages/open/"
 pool = "app"
 auth_request = false
@@ -145,6 +155,21 @@ fn a_checked_page_is_shared_only_if_the_check_says_so(stack: &Stack) {
     // A stored page is for those who are let in.
     stack.oracle.set("check", "status=403");
     assert_eq!(client.get("/pages/count/b").status, 403);
+}
+
+both_topologies!(the_check_of_one_visitor_is_never_anothers, WEIR);
+fn the_check_of_one_visitor_is_never_anothers(stack: &Stack) {
+    fs::create_dir_all(stack.directory().join("files")).unwrap();
+    fs::write(stack.directory().join("files/a.txt"), "a").unwrap();
+    let ask =
+        |source: &str| Client::connect_from(source.parse().unwrap(), stack.http()).get("/kept/a.txt").status;
+    // A page that refuses some addresses: nothing of these requests but the address tells them apart.
+    assert_eq!(ask("127.0.0.1"), 200);
+    assert_eq!(ask("127.0.0.1"), 200);
+    stack.oracle.set("kept", "status=403");
+    assert_eq!(ask("127.0.0.2"), 403);
+    assert_eq!(ask("127.0.0.1"), 403);
+    assert_eq!(stack.oracle.calls("kept"), 4);
 }
 
 both_topologies!(the_log_names_the_place_of_the_request, WEIR);

@@ -19,7 +19,7 @@ server_name = ["localhost"]
 root = "$DIR/www"
 error_page = { "502 503 504" = "/down.html" }
 rule = [
-  { when = { file = "$DIR/maintenance", path = "!/down.html" }, return = 503 },
+  { when = { file = "$DIR/maintenance" }, return = 503 },
   { when = { host = "~ ^www\\.(.+)$" }, return = "301 http://$1$request_uri" },
 ]
 location = [

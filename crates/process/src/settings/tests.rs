@@ -143,6 +143,11 @@ const TOML_FILES: &[(&str, &[&str])] = &[
             "weir.toml:3: edge.tls.kye: unknown key `kye`; did you mean `key`?",
         ],
     ),
+    // What nginx calls otherwise.
+    (
+        "[edge]\nserver = 1\n",
+        &["weir.toml:2: edge.server: unknown key `server`; what nginx calls that is `site` here"],
+    ),
     // Values.
     ("[edge]\nworkers = -1", &["weir.toml:2: edge.workers: must be a whole number from 0 to 65535, not -1"]),
     (

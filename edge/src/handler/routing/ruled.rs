@@ -93,6 +93,12 @@ fn act(
             progress.place.clone_from(name);
             RulesProgress::Action
         }
+        // A rule of the site that has answered with an error does not answer for the page of that error too.
+        RuleAction::Return(answer)
+            if request.for_error == Some(answer.status) && Arc::ptr_eq(location, site.otherwise()) =>
+        {
+            RulesProgress::Action
+        }
         RuleAction::Return(answer) => {
             let known = facts(request, &path, site, location);
             let reply = returned::reply(answer, (&known, request.error_status), location);

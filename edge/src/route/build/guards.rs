@@ -1,5 +1,7 @@
 //! What a place says about who may ask, and how much.
 
+use std::sync::Arc;
+
 use crate::access::Access;
 use crate::access::secure_link::SecureLink;
 use crate::limit::LocationLimits;
@@ -22,9 +24,9 @@ impl SiteBuilder<'_> {
         AuthCheck::build(&at, inner.place.auth_request.as_ref(), self.variables, self.mistakes)
     }
 
-    pub(super) fn secure_link(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<SecureLink> {
+    pub(super) fn secure_link(&mut self, path: &str, inner: &OuterPlace<'_>) -> Option<Arc<SecureLink>> {
         let link = inner.place.secure_link.as_ref()?;
-        Some(link.rule(&inner.at(path, "secure_link"), &self.variables.names, self.mistakes))
+        Some(Arc::new(link.rule(&inner.at(path, "secure_link"), &self.variables.names, self.mistakes)))
     }
 
     pub(super) fn limits(&mut self, path: &str, inner: &OuterPlace<'_>) -> LocationLimits {
