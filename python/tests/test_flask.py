@@ -30,7 +30,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 def test_no_page_is_old_after_any_change(books: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     gone: set[str] = set()
-    monkeypatch.setattr(books.weir.watch, "deliver", gone.update)
+    monkeypatch.setattr(books.weir.watches[0], "deliver", gone.update)
     client = books.app.test_client()
 
     def fetch(page: str) -> tuple[bytes, frozenset[str]]:

@@ -283,3 +283,31 @@ def test_names_in_quotes_may_hold_anything() -> None:
             "odd.name of it",
         }
         assert reader.read(f"WITH x AS (SELECT 1) UPDATE {quoted} SET id = 1").written == {"odd.name of it"}
+
+
+@pytest.mark.parametrize(
+    ("sql", "writes"),
+    [
+        # Words of changes that change nothing.
+        ("WITH x AS (SELECT REPLACE(title, 'a', 'b') AS t FROM article) SELECT t FROM x", False),
+        ("WITH x AS (SELECT id FROM article) SELECT id FROM x FOR NO KEY UPDATE", False),
+        (
+            "SELECT a.id FROM (article a INNER JOIN author u ON a.author_id = u.id) WHERE a.title = 'DELETE FROM x'",
+            False,
+        ),
+        ("SELECT id FROM article /* then update it set by set */ CROSS JOIN LATERAL (SELECT 1) x(one)", False),
+        ("TABLE article", False),
+        ("WITH x AS (UPDATE article SET title = 'x' RETURNING id) SELECT id FROM x", True),
+        ('WITH x AS (UPDATE ONLY "public"."article" AS "a" SET title = %s RETURNING id) SELECT id FROM x', True),
+        ("WITH x AS (DELETE FROM article RETURNING id) SELECT id FROM x", True),
+        ("WITH x AS (SELECT 1 AS id) INSERT INTO article (id) SELECT id FROM x", True),
+        ("WITH x AS (SELECT 1 AS id) UPDATE OR IGNORE article SET id = 2 WHERE id IN (SELECT id FROM x)", True),
+        ("WITH x AS (SELECT 1 AS id) MERGE INTO article USING x ON x.id = article.id WHEN MATCHED THEN DELETE", True),
+        # Where a text ends is not known.
+        ("WITH x AS (SELECT 'it\\'s' AS t), y AS (DELETE FROM article) SELECT 'x' FROM x", True),
+        ("EXPLAIN ANALYZE UPDATE article SET title = 'x'", True),
+    ],
+)
+def test_what_cannot_be_read_writes_if_it_may(sql: str, writes: bool) -> None:
+    found = read(sql)
+    assert found.writes == writes and "article" in found.tables, found

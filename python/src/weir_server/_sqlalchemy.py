@@ -5,16 +5,34 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
+from weakref import WeakSet
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine.interfaces import ExecuteStyle
 
 from weir_server import _reads, _tags, _writes
+from weir_server._reads import Hold
 from weir_server._sql import Pin, Statement, Statements, Table
 
+# How drivers mark parameters. With another way, rows that change are not asked for: their table counts.
+MARKS = {"qmark": "?", "format": "%s", "pyformat": "%s", "numeric_dollar": "$"}
 PENDING = "weir_pending"
 SAVEPOINTS = "weir_savepoints"
+
+# The dialects of the engines that are watched: one that differs in its options has the same.
+_watched: WeakSet[Any] = WeakSet()
+
+
+def watch_others(note: Callable[[set[str], Hold], None]) -> None:
+    """Nobody knows what a page reads through engines that nobody has named."""
+
+    def after(connection: Connection, *_: Any) -> None:
+        if connection.dialect not in _watched:
+            note(set(), Hold.SHORT)
+
+    event.listen(Engine, "after_cursor_execute", after)
 
 
 class Watch:
@@ -26,7 +44,7 @@ class Watch:
         self,
         engine: Engine,
         metadata: sa.MetaData,
-        note: Callable[[set[str], bool], None],
+        note: Callable[[set[str], Hold], None],
         deliver: Callable[[set[str]], None],
         worked: Callable[[float], None] = lambda seconds: None,
         began: Callable[[], float] = time.time,
@@ -37,6 +55,7 @@ class Watch:
         self.deliver = deliver
         self.worked = worked
         self.began = began
+        _watched.add(engine.dialect)
         event.listen(engine, "before_cursor_execute", self.before)
         event.listen(engine, "after_cursor_execute", self.after)
         self.watch_commits()
@@ -45,7 +64,7 @@ class Watch:
     def statements(self) -> Statements:
         """Made at the first statement, when all tables are declared."""
         tables = {table.name: known(table) for table in self.metadata.sorted_tables}
-        return Statements(tables, "?" if self.engine.dialect.paramstyle == "qmark" else "%s")
+        return Statements(tables, MARKS.get(self.engine.dialect.paramstyle, "%s"))
 
     def label(self, table: str) -> str:
         found = self.statements.schema.get(table)
@@ -53,7 +72,7 @@ class Watch:
 
     def before(self, connection: Connection, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
         context.weir_begun = time.perf_counter()
-        if sql.startswith("SELECT"):
+        if sql.startswith("SELECT") or connection.dialect.paramstyle not in MARKS:
             return
         change = self.statements.read(sql).change
         table = self.statements.schema.get(change.table) if change else None
@@ -66,8 +85,10 @@ class Watch:
     def after(self, connection: Connection, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
         self.worked(time.perf_counter() - context.weir_begun)
         statement = self.statements.read(sql)
+        # The rows of one INSERT have one set of parameters for all.
+        many = many and context.execute_style is not ExecuteStyle.INSERTMANYVALUES
         if not statement.writes:
-            self.note(self.read_by(statement, parameters), self.changes_by_itself(statement, sql, parameters))
+            self.note(self.read_by(statement, parameters), self.hold(statement, parameters))
             return
         exact = getattr(context, "weir_exact", None)
         seen = exact and exact[0].tags(exact[1], cursor.rowcount)
@@ -78,11 +99,10 @@ class Watch:
         elif tags:
             connection.info.setdefault(PENDING, []).append(tags)
 
-    def changes_by_itself(self, statement: Statement, sql: str, parameters: Any) -> bool:
-        """It asks for the time, or for what is in no table that is known."""
+    def hold(self, statement: Statement, parameters: Any) -> Hold:
         known = self.statements.schema
         is_known = not statement.unknown and all(table in known for table in statement.tables)
-        return not is_known or _reads.is_about_now(sql, parameters, self.began())
+        return _reads.hold(statement, parameters, self.began()) if is_known else Hold.SHORT
 
     def read_by(self, statement: Statement, parameters: Any) -> set[str]:
         # Rows come out of the cursor later, where nobody looks: what is followed counts as a whole.
@@ -167,8 +187,9 @@ class Database:
         if self.style == "pyformat":
             names = {f"key_{at}": value for at, value in enumerate(values)}
             return ", ".join(f"%({name})s" for name in names), names
-        mark = "?" if self.style == "qmark" else "%s"
-        return ", ".join([mark] * len(values)), tuple(values)
+        if self.style == "numeric_dollar":
+            return ", ".join(f"${at}" for at in range(1, len(values) + 1)), tuple(values)
+        return ", ".join([MARKS[self.style]] * len(values)), tuple(values)
 
 
 def known(table: sa.Table) -> Table:

@@ -109,9 +109,7 @@ class Exact:
             # A transaction that began with a read may not get the lock for writing later.
             own, pk = self.database.quote(self.change.table), self.database.quote(str(self.table.pk))
             self.database.ask(f"UPDATE {own} SET {pk} = {pk} WHERE 0 = 1", None, 0)
-        given = self.parameters
-        if isinstance(given, list | tuple):
-            given = given[self.change.first_parameter :]
+        given = self.change.given(self.parameters)
         lock = " FOR UPDATE" if self.database.locks_rows else ""
         return self.select(f"{self.change.where}{lock}", given)
 

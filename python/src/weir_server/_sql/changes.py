@@ -4,7 +4,17 @@ from collections.abc import Sequence
 
 from weir_server._sql.queries import QueryReader
 from weir_server._sql.statement import Change, Insert, Value
-from weir_server._sql.tokens import BEFORE_TABLES, NotRead, Token, is_name, plain, split, value_of
+from weir_server._sql.tokens import (
+    BEFORE_TABLES,
+    NUMBERED,
+    NotRead,
+    Token,
+    is_name,
+    plain,
+    renumbered,
+    split,
+    value_of,
+)
 
 
 class ChangeReader(QueryReader):
@@ -80,13 +90,18 @@ class ChangeReader(QueryReader):
     def by_condition(self, table: str, at: int, sets: tuple[str, ...] | None) -> None:
         parts = self.tokens
         if at == len(parts):
-            self.found.change = Change(table, "", self.parameters, sets)
+            self.found.change = Change(table, "", self.parameters, sets, () if self.mark == NUMBERED else None)
             return
         later = [token for token in parts[at + 1 :] if token.is_word("ORDER", "LIMIT", "RETURNING", "FROM", "USING")]
         if not parts[at].is_word("WHERE") or later:
             self.found.written.add(table)
             return
-        self.found.change = Change(table, self.sql[parts[at].at :], parts[at].parameter, sets)
+        where = self.sql[parts[at].at :]
+        if self.mark == NUMBERED:
+            where, places = renumbered(where)
+            self.found.change = Change(table, where, 0, sets, places)
+        else:
+            self.found.change = Change(table, where, parts[at].parameter, sets)
 
     def dotted(self, at: int) -> tuple[Token, int]:
         """The last part of a name with dots, and the place behind it."""

@@ -19,7 +19,7 @@ from weir_server._admin import Admin
 from weir_server._sender import Sender, Ticket, drain_at_exit
 from weir_server._sql import Insert, Statement, Table
 from weir_server.django import capture
-from weir_server.django.address import addresses
+from weir_server.django.address import addresses, write_down
 from weir_server.django.conf import conf
 from weir_server.django.schema import label, schema, statements
 
@@ -245,9 +245,8 @@ def deliver(tags: set[str]) -> None:
 @cache
 def sender() -> Sender:
     known = conf()
-    new = Sender(
-        Admin(addresses if known.admin is None else known.admin, known.token_file), sure=known.admin is not None
-    )
+    admin = Admin(addresses if known.admin is None else known.admin, known.token_file, write_down)
+    new = Sender(admin, sure=known.admin is not None)
     drain_at_exit(new)
     return new
 
