@@ -254,6 +254,74 @@ def test_rows_by_their_keys_have_tags_of_their_own(site: Site) -> None:
     assert "author:name=zed" in site.read("by name")[1]
 
 
+def test_tables_in_schemas(site: Site) -> None:
+    """Two of them have one name, and another key each."""
+    metadata = sa.MetaData()
+    places = {
+        name: sa.Table(
+            table, metadata, sa.Column("id", kind, primary_key=True), sa.Column("text", sa.Text), schema=name
+        )
+        for name, table, kind in (("one", "same", sa.Integer), ("two", "same", sa.Text), ("three", "other", sa.Integer))
+    }
+    plain = getattr(site.engine, "sync_engine", site.engine)
+
+    @sa.event.listens_for(plain, "connect")
+    def attach(connection: Any, _: Any) -> None:
+        if plain.dialect.name == "sqlite":
+            for name in places:
+                cursor = connection.cursor()
+                cursor.execute(f"ATTACH '{site.url.partition('///')[2]}-{name}' AS {name}")
+                cursor.close()
+
+    read: set[str] = set()
+    # The engine is watched for other tables as well: who was first there tells of all.
+    gone = site.gone
+    _sqlalchemy.Watch(plain, metadata, lambda tags, _: read.update(tags), gone.update)
+
+    def fill(session: Session) -> None:
+        if plain.dialect.name == "postgresql":
+            for name in places:
+                session.execute(sa.text(f"DROP SCHEMA IF EXISTS {name} CASCADE"))
+                session.execute(sa.text(f"CREATE SCHEMA {name}"))
+        metadata.drop_all(session.connection())
+        metadata.create_all(session.connection())
+        for table in places.values():
+            key = "1" if table.schema == "two" else 1
+            session.execute(sa.insert(table).values(id=key, text="before"))
+
+    site.run(fill)
+    for name, table in places.items():
+        key = "1" if name == "two" else 1
+        for work in (
+            lambda s, table=table, key=key: s.execute(sa.update(table).where(table.c.id == key).values(text="now")),
+            lambda s, table=table: s.execute(sa.delete(table).where(table.c.text == "now")),
+        ):
+            shown = site.run(lambda s, table=table, key=key: s.execute(sa.select(table).where(table.c.id == key)).all())
+            tags = set(read)
+            gone.clear()
+            site.run(work)
+            assert (
+                site.run(lambda s, table=table, key=key: s.execute(sa.select(table).where(table.c.id == key)).all())
+                != shown
+            )
+            assert tags & gone, (name, tags, gone)
+            read.clear()
+    assert "other:1" in tags and "other" not in tags, "its name says which it is"
+
+
+def test_what_may_be_done_although_it_failed(tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/one", isolation_level="AUTOCOMMIT")
+    gone: set[str] = set()
+    Base.metadata.create_all(engine)
+    _sqlalchemy.Watch(engine, Base.metadata, lambda *_: None, gone.update)
+    with engine.connect() as connection, pytest.raises(sa.exc.IntegrityError):
+        connection.execute(sa.insert(Author), [{"name": "ann", "kind": "author"}, {"name": "ann", "kind": "author"}])
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(Author)) == 1
+    assert "author:*" in gone and "author" in gone
+    engine.dispose()
+
+
 def test_what_other_engines_read_is_kept_for_no_long_time(tmp_path: Path) -> None:
     from weir_server._site import Site as WeirSite
     from weir_server._site import Visit, leave, visiting

@@ -58,12 +58,17 @@ class Watch:
         _watched.add(engine.dialect)
         event.listen(engine, "before_cursor_execute", self.before)
         event.listen(engine, "after_cursor_execute", self.after)
+        event.listen(engine, "handle_error", self.failed)
         self.watch_commits()
 
     @cached_property
     def statements(self) -> Statements:
         """Made at the first statement, when all tables are declared."""
-        tables = {table.name: known(table) for table in self.metadata.sorted_tables}
+        tables: dict[str, Table] = {}
+        for table in self.metadata.tables.values():
+            # Two of one name in several schemas are told apart by nothing that a statement must say.
+            is_other = table.name in tables
+            tables[table.name] = Table(table.name.lower(), None, {}, frozenset()) if is_other else known(table)
         return Statements(tables, MARKS.get(self.engine.dialect.paramstyle, "%s"))
 
     def label(self, table: str) -> str:
@@ -99,6 +104,19 @@ class Watch:
         elif tags:
             connection.info.setdefault(PENDING, []).append(tags)
 
+    def failed(self, context: Any) -> None:
+        """Of many that are no transaction, the first ones are done; and where the connection is lost, all may be."""
+        connection, sql = context.connection, context.statement
+        if connection is None or sql is None or not connection._is_autocommit_isolation():
+            return
+        statement = self.statements.read(sql)
+        tables = {*statement.written, *(one.table for one in (statement.insert, statement.change) if one)}
+        self.deliver_if({tag for name in tables for tag in _writes.whole(self.label(name))})
+
+    def deliver_if(self, tags: set[str]) -> None:
+        if tags:
+            self.deliver(tags)
+
     def hold(self, statement: Statement, parameters: Any) -> Hold:
         known = self.statements.schema
         is_known = not statement.unknown and all(table in known for table in statement.tables)
@@ -125,17 +143,18 @@ class Watch:
         savepoint, rollback_to = dialect.do_savepoint, dialect.do_rollback_to_savepoint
         commit_prepared = dialect.do_commit_twophase
 
+        # If a commit fails, it may be done all the same: only its answer is lost.
         def do_commit(pooled: Any) -> None:
-            commit(pooled)
-            batches = forget(pooled)
-            if batches:
-                self.deliver(set().union(*batches))
+            try:
+                commit(pooled)
+            finally:
+                self.deliver_if(set().union(*(forget(pooled) or ())))
 
         def do_commit_twophase(connection: Connection, *args: Any, **more: Any) -> None:
-            commit_prepared(connection, *args, **more)
-            batches = connection.info.pop(PENDING, None)
-            if batches:
-                self.deliver(set().union(*batches))
+            try:
+                commit_prepared(connection, *args, **more)
+            finally:
+                self.deliver_if(set().union(*connection.info.pop(PENDING, ())))
 
         def do_rollback(pooled: Any) -> None:
             rollback(pooled)

@@ -56,6 +56,8 @@ class Change:
     """An UPDATE or DELETE of one table by a plain condition."""
 
     table: str
+    # The table as it was written: perhaps with its schema.
+    written: str
     # The condition as it was written, with the place of its first parameter.
     where: str
     first_parameter: int

@@ -170,7 +170,9 @@ class Database:
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
         self.locks_whole = connection.vendor == "sqlite"
-        self.locks_rows = connection.features.has_select_for_update
+        # SQL Server says it in another place.
+        is_usual = not connection.features.for_update_after_from
+        self.locks_rows = connection.features.has_select_for_update and is_usual
 
     def quote(self, name: str) -> str:
         return self.connection.ops.quote_name(name)
