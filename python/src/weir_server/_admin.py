@@ -45,6 +45,8 @@ class Admin:
     _edges: Edges = field(default_factory=Edges)
     # By address or name: until when something is known, and what.
     _seen: dict[str, tuple[float, bool]] = field(default_factory=dict)
+    # The edges of which the log has said that purges do not reach them.
+    _told: set[str] = field(default_factory=set)
     _looking: Any = field(default_factory=threading.RLock)
 
     def known(self) -> list[str]:
@@ -101,18 +103,24 @@ class Admin:
     def _finds(self, asker: Asker) -> bool:
         try:
             self.purge(tags=[NOTHING], timeout=SHOW)
-        except PurgeError:
-            # Purges are tried until they are over, if they have been told where.
-            return not self.is_guess
-        if self._is_reached(str(asker.name)):
-            return True
-        logger.warning(
-            "pages are kept no longer than their locations say: purges at %s do not reach the Weir %s, which asks for "
-            'them%s; name its admin address in WEIR["ADMIN"]',
-            ", ".join(self.known()),
-            asker.name,
-            f" and listens at {asker.address}" if asker.address else " and has no admin listener",
-        )
+        except PurgeError as error:
+            if not self.is_guess:
+                # Purges are tried until they are over.
+                return True
+            reason = str(error)
+        else:
+            if self._is_reached(str(asker.name)):
+                return True
+            reason = f"purges at {', '.join(self.known())} do not reach it"
+        if asker.name not in self._told:
+            self._told.add(str(asker.name))
+            logger.warning(
+                "pages for the Weir %s are kept no longer than their locations say: %s; it has %s, "
+                'to be named in WEIR["ADMIN"] (docs/python.md)',
+                asker.name,
+                reason,
+                f"the admin address {asker.address}" if asker.address else "no admin address",
+            )
         return False
 
     def _remembered(self, what: str, look: Callable[[], bool]) -> bool:

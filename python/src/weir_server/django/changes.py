@@ -21,7 +21,7 @@ from weir_server._sql import Insert, Statement, Table
 from weir_server.django import capture
 from weir_server.django.address import addresses, write_down
 from weir_server.django.conf import conf
-from weir_server.django.schema import label, schema, statements
+from weir_server.django.schema import is_view, label, schema, statements
 
 Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
 
@@ -156,12 +156,12 @@ def inserted(insert: Insert, parameters: Any, many: bool) -> set[str]:
 
 
 def is_exact(statement: Statement, many: bool) -> bool:
-    """Whether the rows that it changes can be asked for."""
+    """Whether the rows that it changes can be asked for. Those of a view can perhaps not be locked."""
     change = statement.change
     table = schema().get(change.table) if change else None
-    return bool(
-        change and table and table.pk and not many and not _migrating and not (change.sets and table.pk in change.sets)
-    )
+    if change is None or table is None or table.pk is None or many or _migrating:
+        return False
+    return not (change.sets and table.pk in change.sets) and not is_view(change.table)
 
 
 class Database:
