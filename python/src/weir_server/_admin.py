@@ -115,11 +115,10 @@ class Admin:
         if asker.name not in self._told:
             self._told.add(str(asker.name))
             logger.warning(
-                "pages for the Weir %s are kept no longer than their locations say: %s; it has %s, "
-                'to be named in WEIR["ADMIN"] (docs/python.md)',
+                "pages for the Weir %s are kept no longer than their locations say: %s; %s (docs/python.md)",
                 asker.name,
                 reason,
-                f"the admin address {asker.address}" if asker.address else "no admin address",
+                f'name its address {asker.address} in WEIR["ADMIN"]' if asker.address else "its `admin` is off",
             )
         return False
 

@@ -9,6 +9,8 @@ from typing import Any
 from weir_server import _tags
 from weir_server._sql import Branch, Schema, Statement
 
+# The seconds since 1970, in 2001: a smaller number is no time of today.
+LONG_AGO = 1_000_000_000
 UTC = datetime.timezone(datetime.timedelta(0))
 
 
@@ -85,6 +87,10 @@ def hold(statement: Statement, parameters: Any, began: float) -> Hold:
         return found
     now = time.time()
     for value in parameters.values() if isinstance(parameters, dict) else parameters:
+        if type(value) in (int, float):
+            if value > LONG_AGO and any(abs(value / unit - now) < 86_400 for unit in (1, 1000)):
+                return Hold.SHORT
+            continue
         if isinstance(value, datetime.date):
             moment = value
         elif isinstance(value, str) and len(value) >= 10 and value[4] == "-" == value[7]:
@@ -93,8 +99,6 @@ def hold(statement: Statement, parameters: Any, began: float) -> Hold:
                 continue
             moment = read
         else:
-            if type(value) in (int, float) and any(abs(value / unit - now) < 86_400 for unit in (1, 1000)):
-                return Hold.SHORT
             continue
         found = min(found, of_moment(moment, began, now))
         if found is Hold.SHORT:
