@@ -309,6 +309,25 @@ def test_tables_in_schemas(site: Site) -> None:
     assert "other:1" in tags and "other" not in tags, "its name says which it is"
 
 
+def test_transactions_by_hand(tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/one", isolation_level="AUTOCOMMIT")
+    gone: set[str] = set()
+    Base.metadata.create_all(engine)
+    _sqlalchemy.Watch(engine, Base.metadata, lambda *_: None, gone.update)
+    insert = sa.insert(Author).values(name="ann", kind="author")
+    with engine.connect() as connection:
+        for end in ("ROLLBACK", "COMMIT"):
+            connection.execute(sa.text("BEGIN"))
+            connection.execute(insert)
+            assert not gone, "not before the commit"
+            connection.execute(sa.text(end))
+            assert bool(gone) == (end == "COMMIT")
+        gone.clear()
+        connection.execute(sa.delete(Author))
+        assert "author:name=ann" in gone
+    engine.dispose()
+
+
 def test_what_may_be_done_although_it_failed(tmp_path: Path) -> None:
     engine = sa.create_engine(f"sqlite:///{tmp_path}/one", isolation_level="AUTOCOMMIT")
     gone: set[str] = set()

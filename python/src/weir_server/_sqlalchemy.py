@@ -20,6 +20,8 @@ from weir_server._sql import Pin, Statement, Statements, Table
 MARKS = {"qmark": "?", "format": "%s", "pyformat": "%s", "numeric_dollar": "$"}
 PENDING = "weir_pending"
 SAVEPOINTS = "weir_savepoints"
+# A statement has begun a transaction.
+BEGUN = "weir_begun"
 
 # The dialects of the engines that are watched: one that differs in its options has the same.
 _watched: WeakSet[Any] = WeakSet()
@@ -92,22 +94,37 @@ class Watch:
         statement = self.statements.read(sql)
         # The rows of one INSERT have one set of parameters for all.
         many = many and context.execute_style is not ExecuteStyle.INSERTMANYVALUES
+        if statement.transaction:
+            self.by_hand(connection, statement.transaction)
+            return
         if not statement.writes:
             self.note(self.read_by(statement, parameters), self.hold(statement, parameters))
             return
         exact = getattr(context, "weir_exact", None)
         seen = exact and exact[0].tags(exact[1], cursor.rowcount)
         tags = self.written_by(statement, parameters, many) if seen is None else seen
-        if tags and connection._is_autocommit_isolation():
+        if tags and self.is_alone(connection):
             # Nothing will be committed, and what is "rolled back" later stays.
             self.deliver(tags)
         elif tags:
             connection.info.setdefault(PENDING, []).append(tags)
 
+    def by_hand(self, connection: Connection, act: str) -> None:
+        """A statement that begins or ends a transaction, past SQLAlchemy."""
+        connection.info[BEGUN] = act == "begin"
+        if act == "commit":
+            self.deliver_if(set().union(*connection.info.pop(PENDING, ())))
+        elif act == "rollback":
+            connection.info.pop(PENDING, None)
+
+    def is_alone(self, connection: Connection) -> bool:
+        """Whether each statement is a transaction of its own."""
+        return connection._is_autocommit_isolation() and not connection.info.get(BEGUN)
+
     def failed(self, context: Any) -> None:
         """Of many that are no transaction, the first ones are done; and where the connection is lost, all may be."""
         connection, sql = context.connection, context.statement
-        if connection is None or sql is None or not connection._is_autocommit_isolation():
+        if connection is None or sql is None or not self.is_alone(connection):
             return
         statement = self.statements.read(sql)
         tables = {*statement.written, *(one.table for one in (statement.insert, statement.change) if one)}
@@ -182,6 +199,7 @@ def forget(pooled: Any) -> list[set[str]] | None:
         # The connection by which an engine looks at its database first.
         return None
     noted.pop(SAVEPOINTS, None)
+    noted.pop(BEGUN, None)
     return noted.pop(PENDING, None)  # type: ignore[no-any-return]
 
 
