@@ -19,7 +19,7 @@ from weir_server._work import Work
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import URL, Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from weir_server._sqlalchemy import Watch
@@ -146,13 +146,11 @@ class Site:
 
         given: Iterable[Any] = engines if isinstance(engines, Iterable) else [engines]
         found: list[Engine] = [getattr(engine, "sync_engine", engine) for engine in given]
-        url = found[0].url
-        self.database = str(url.set(username=None, password=None))
-        if url.get_backend_name() == "sqlite":
-            self.database = str(Path(url.database or "").resolve())
-        if not self.named:
-            _where.write_down_what_was_told(self.database)
-        watch_others(self.note)
+        if self.database is None:
+            self.database = name_of(found[0].url)
+            watch_others(self.note)
+            if not self.named:
+                _where.write_down_what_was_told(self.database)
         return [Watch(engine, metadata, self.note, self.deliver, self.worked, self.began) for engine in found]
 
     def began(self) -> float:
@@ -204,6 +202,12 @@ class Site:
         outcomes = [ticket.wait(max(0.0, deadline - time.monotonic())) for ticket in visit.tickets]
         done = all(outcome is not None and outcome.complete for outcome in outcomes)
         return "complete" if done else f"not complete within {self.most:g} s"
+
+
+def name_of(database: "URL") -> str:
+    if database.get_backend_name() == "sqlite":
+        return str(Path(database.database or "").resolve())
+    return str(database.set(username=None, password=None))
 
 
 def for_all(ttl: int | str, swr: int | str | None, tags: Iterable[str]) -> Mark:
