@@ -171,7 +171,7 @@ class Database:
         self.connection = connection
         self.locks_whole = connection.vendor == "sqlite"
         # SQL Server says it in another place.
-        is_usual = not connection.features.for_update_after_from
+        is_usual = not getattr(connection.features, "for_update_after_from", False)
         self.locks_rows = connection.features.has_select_for_update and is_usual
 
     def quote(self, name: str) -> str:
