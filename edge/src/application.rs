@@ -5,6 +5,7 @@
 //! connection is repeated if nothing can have happened twice.
 
 pub(crate) mod adapters;
+pub(crate) mod admin_field;
 pub(crate) mod ask;
 mod failure;
 pub(crate) mod hints;
@@ -34,6 +35,7 @@ use weir_proto::plain::PlainRequest;
 use weir_proto::transport::TransportError;
 
 use crate::application::adapters::{Adapters, Call};
+use crate::application::admin_field::AdminField;
 use crate::application::failure::{blame_client, from_status, is_lost};
 use crate::application::hints::Hints;
 use crate::application::reply::{ReplySource, begun};
@@ -64,14 +66,28 @@ pub(crate) struct Application {
     /// The longest wait for a reply's head, and between two chunks of its body.
     patience: Duration,
     metrics: Arc<Metrics>,
+    /// Where changes purge what this edge keeps.
+    admin: Arc<AdminField>,
     failures: RepeatCounter,
     /// The fault of bodies that are empty: none.
     no_fault: Arc<OnceLock<BodyFault>>,
 }
 
 impl Application {
-    pub(crate) fn new(adapters: Arc<Adapters>, patience: Duration, metrics: Arc<Metrics>) -> Self {
-        Self { adapters, patience, metrics, failures: RepeatCounter::default(), no_fault: Arc::default() }
+    pub(crate) fn new(
+        adapters: Arc<Adapters>,
+        patience: Duration,
+        metrics: Arc<Metrics>,
+        admin: Arc<AdminField>,
+    ) -> Self {
+        Self {
+            adapters,
+            patience,
+            metrics,
+            admin,
+            failures: RepeatCounter::default(),
+            no_fault: Arc::default(),
+        }
     }
 
     pub(crate) fn adapters(&self) -> &Arc<Adapters> {
@@ -201,6 +217,7 @@ impl Application {
         BodyAndHints { body, hints }: BodyAndHints<'_>,
         patience: Duration,
     ) -> Result<Result<OriginReply, Failure>, NoReply> {
+        head.fields.extend(self.admin.field());
         head.content_length = body.length();
         head.deadline_ms = patience.as_millis() as u64;
         let switches = !head.upgrade.is_empty();

@@ -13,7 +13,7 @@ use process::telemetry;
 use tokio::time::sleep;
 
 use crate::acme::{self, Acme, AcmePlan};
-use crate::application::Application;
+use crate::application::{Application, admin_field};
 use crate::cache::Cache;
 use crate::cache_node::limits::SharedLimits;
 use crate::coding::work::CodingCapacity;
@@ -135,6 +135,14 @@ impl Edge {
         self.lasting.set_bounds(&settings);
         self.lasting.access.store(access.clone());
         Some(self.lasting.clone().edge(settings, sites, access, files))
+    }
+
+    /// From now on applications are told where changes purge what this edge keeps. `token` guards that place.
+    pub(crate) fn tell_applications(&self, token: Option<&[u8]>) {
+        let keeps_pages = self.routes.load().keeps_pages();
+        let field =
+            keeps_pages.then(|| admin_field::field(&self.settings.admin, &self.settings.name(), token));
+        self.lasting.admin_field.set(field);
     }
 
     /// From now on the connections of this edge belong to the newest, or end after their next reply.

@@ -319,6 +319,11 @@ impl Sites {
         self.keeps_bodies
     }
 
+    /// Whether pages of any place are kept. Looks at all places: not for each request.
+    pub(crate) fn keeps_pages(&self) -> bool {
+        self.sites.iter().flat_map(Site::all_places).any(|place| place.cache.is_some())
+    }
+
     pub(crate) fn compresses(&self) -> bool {
         self.compresses
     }

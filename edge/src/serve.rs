@@ -103,6 +103,7 @@ impl EdgeServer {
         };
         let identity = watch::Sender::new(identity(&settings));
         let edge = Edge::new(settings, peers, shutdown.clone())?;
+        edge.tell_applications(guard.token().as_deref());
         let generation = Generation::new(edge, &tickets)?;
         Ok(Arc::new(Self {
             current: Arc::new(ArcSwap::from_pointee(generation)),

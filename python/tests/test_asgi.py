@@ -48,7 +48,7 @@ def tags_of(response: Any) -> frozenset[str]:
 
 def test_no_page_is_old_after_any_change(notes: Any, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     gone: set[str] = set()
-    monkeypatch.setattr(notes.weir.watch, "deliver", gone.update)
+    monkeypatch.setattr(notes.weir.watches[0], "deliver", gone.update)
 
     def fetch(page: str) -> tuple[bytes, frozenset[str]]:
         response = client.get(page)

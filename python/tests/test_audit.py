@@ -188,7 +188,7 @@ def test_it_asks_for_nothing_else(site: Running, found: dict[str, Any]) -> None:
     assert site.application.methods == {"GET"}  # type: ignore[attr-defined]
     assert not [path for path in NEVER if asked[path]], asked
     assert set(found["left_alone"].values()) == {"looks like an action", "robots.txt"}
-    assert found["requests"] == 1 + 9 * found["pages"]
+    assert found["requests"] == 2 + 9 * found["pages"]
 
 
 def test_limits_and_text(site: Running) -> None:
@@ -210,6 +210,14 @@ def test_wrong_usage(site: Running) -> None:
         ([f"http://127.0.0.1:{free_port()}/"], "does not answer"),
         (["http://127.0.0.1:1/", "--user-a", "@/nothing/there"], "No such file"),
         (["http://127.0.0.1:1/", "--rate", "0"], "must be more than 0"),
+        (["http://127.0.0.1:1/", "--timeout", "nan"], "must be more than 0"),
+        (["http://127.0.0.1:1/", "--exclude", "("], "--exclude (: missing )"),
+        (["http://127.0.0.1:1/", "--user-a", "abc"], "is no line of cookies"),
+        (["http://127.0.0.1:1/", "--user-a", f"@{sys.executable}"], "utf-8"),
+        (["http://[::1/"], "is not a URL"),
+        (["http://127.0.0.1:99999/"], "is not a URL"),
+        # Nothing would be compared.
+        ([f"http://127.0.0.1:{site.port}/", "--origin", f"http://127.0.0.1:{free_port()}"], "does not answer"),
     ):
         done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60)
         assert done.returncode == 2 and said in done.stderr, done.stderr

@@ -30,7 +30,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 def test_no_page_is_old_after_any_change(books: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     gone: set[str] = set()
-    monkeypatch.setattr(books.weir.watch, "deliver", gone.update)
+    monkeypatch.setattr(books.weir.watches[0], "deliver", gone.update)
     client = books.app.test_client()
 
     def fetch(page: str) -> tuple[bytes, frozenset[str]]:
@@ -82,6 +82,54 @@ def test_what_threads_read_counts_and_nothing_of_flask_goes_along(books: Any) ->
     assert reply.text.endswith(" False") and "book" in reply.headers["Surrogate-Key"].split()
     assert not pool.submit(has_app_context).result()
     pool.shutdown()
+
+
+def test_flask_sqlalchemy_with_several_databases(tmp_path: Any) -> None:
+    """A page may read any of them, and each commit purges."""
+    pytest.importorskip("flask_sqlalchemy")
+    from flask import Flask
+    from flask_sqlalchemy import SQLAlchemy
+
+    from weir_server.flask import Weir
+
+    app, db = Flask("several"), SQLAlchemy()
+    app.config["WEIR"] = {"TTL": "1d", "ADMIN": "127.0.0.1:1"}
+    app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{tmp_path}/first"
+    app.config["SQLALCHEMY_BINDS"] = {"second": f"sqlite:///{tmp_path}/second"}
+
+    class First(db.Model):  # type: ignore[name-defined,misc]
+        id = db.Column(db.Integer, primary_key=True)
+        text = db.Column(db.String(20))
+
+    class Second(db.Model):  # type: ignore[name-defined,misc]
+        __bind_key__ = "second"
+        id = db.Column(db.Integer, primary_key=True)
+        text = db.Column(db.String(20))
+
+    db.init_app(app)
+    weir = Weir()
+    weir.init_app(app, db=db)
+    gone: set[str] = set()
+    weir.site.deliver = gone.update  # type: ignore[method-assign]
+    for watch in weir.watches:
+        watch.deliver = gone.update
+    app.add_url_rule("/<int:pk>", "page", lambda pk: [db.session.get(one, pk).text for one in (First, Second)])
+    with app.app_context():
+        db.create_all()
+        db.session.add_all([First(text="one"), Second(text="two"), Second(text="three")])
+        db.session.commit()
+        assert {"first:+", "second:+"} & gone
+        gone.clear()
+        reply = app.test_client().get("/1")
+        assert reply.headers["Weir-Cache-Control"] == "max-age=86400"
+        tags = set(reply.headers["Surrogate-Key"].split())
+        assert {"first:1", "second:1"} <= tags and not {"first", "second"} & tags
+        db.session.get_one(Second, 2).text = "other"
+        db.session.commit()
+        assert gone and not gone & tags
+        db.session.get_one(Second, 1).text = "another"
+        db.session.commit()
+        assert "second:1" in gone
 
 
 def test_names_of_tags(books: Any) -> None:

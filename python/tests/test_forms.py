@@ -131,6 +131,16 @@ def test_a_change_of_a_view(filled: Path, gone: set[str]) -> None:
     models().ShownArticle.objects.filter(pk=article().pk).update(title="through the view")
     assert article().title == "through the view" and {"shop.article", "shop.article:*"} <= gone
     run("DROP TRIGGER retitled")
+    # A view whose rows may only be deleted: nothing else is tried at it.
+    run(
+        "CREATE TRIGGER gone INSTEAD OF DELETE ON shop_article_view BEGIN"
+        " UPDATE shop_article SET published = false WHERE id = OLD.id; END"
+    )
+    gone.clear()
+    models().ShownArticle.objects.filter(pk=article().pk)._raw_delete("default")
+    assert not article().published and {"shop.article", "shop.article:*"} <= gone
+    run("DROP TRIGGER gone")
+    touch(published=True)
 
 
 class Procedures:

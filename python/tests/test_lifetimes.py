@@ -11,6 +11,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from test_forms import SQLITE, models, recorded, run
+from weir_server._reads import UTC, to_midnight
 
 
 def test_what_changes_without_a_write_gets_no_long_lifetime(filled: Path) -> None:
@@ -47,6 +48,61 @@ def test_what_changes_without_a_write_gets_no_long_lifetime(filled: Path) -> Non
         ("the year", lambda: template("&copy; {% now 'Y' %}", created), False),
     ]:
         assert recorded(read)[2] == timed, name
+
+
+def test_what_asks_for_a_date_is_kept_until_the_day_ends(filled: Path) -> None:
+    """Today's date, and each that is computed from it, is another one tomorrow."""
+    from django.db.models.functions import Now
+
+    from strange.models import Day
+    from weir_server.django import capture
+
+    day, today = datetime.timedelta(days=1), timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    events = models().Event.objects.order_by("pk")
+
+    def of(moment: Any) -> Any:
+        return lambda: list(events.extra(where=["%s = %s"], params=[moment, moment]))
+
+    short, daily, long = (True, False), (False, True), (False, False)
+    for name, read, expected in [
+        ("today", of(today.date()), daily),
+        ("as text", of((today + 400 * day).date().isoformat()), daily),
+        ("the next week", of((today + 7 * day).date()), daily),
+        ("midnight a month ago", of(today - 30 * day), daily),
+        ("the end of a day to come", of(today + 4 * day - datetime.timedelta(microseconds=1)), daily),
+        ("in this month", lambda: list(Day.objects.filter(date__month=11)), daily),
+        ("by months", lambda: list(Day.objects.dates("date", "month")), long),
+        ("a time long ago", of(today - 30 * day + datetime.timedelta(hours=12, minutes=7)), long),
+        ("the time as a number", of(int(time.time()) - 600), short),
+        ("in milliseconds", of(int(time.time() * 1000)), short),
+        ("a number", of(1_000_000), long),
+        ("the clock of the database", lambda: list(events.annotate(now=Now()).values_list("now")), short),
+        ("chance", lambda: list(events.order_by("?")), short),
+        ("in small letters", lambda: run("SELECT title FROM shop_event WHERE current_timestamp IS NULL"), short),
+        ("a column", lambda: run('SELECT a."now" FROM (SELECT title AS "now" FROM shop_event) a'), long),
+        ("a text", lambda: run("SELECT title FROM shop_event WHERE title = 'now or never'"), long),
+    ]:
+        recorder, token = capture.begin()
+        try:
+            read()
+        finally:
+            capture.end(token)
+        assert (recorder.timed, recorder.daily and not recorder.timed) == expected, name
+
+
+def test_when_the_day_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    from weir_server.django import capture, middleware
+
+    tokyo, honolulu = (datetime.timezone(datetime.timedelta(hours=hours)) for hours in (9, -10))
+    now = datetime.datetime(2026, 11, 30, 13, 59, 50, tzinfo=UTC)
+    monkeypatch.setattr(time, "time", now.timestamp)
+    assert [to_midnight(time.time(), zone) for zone in (UTC, tokyo, honolulu)] == [36_010, 3610, 36_010]
+    recorder = capture.Recorder()
+    with timezone.override(tokyo):
+        assert middleware.at_most(86_400, recorder) == 86_400
+        recorder.daily = True
+        assert middleware.at_most(86_400, recorder) <= 3610
+        assert middleware.at_most(60, recorder) == 60
 
 
 def template(text: str, moment: datetime.datetime) -> str:

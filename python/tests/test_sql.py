@@ -68,6 +68,12 @@ def told(found: Statement) -> str:
         ("SELECT a.id FROM article a WHERE a.id = %s + 1", "article"),
         ("SELECT a.id FROM article a WHERE a.id BETWEEN %s AND %s", "article"),
         ("SELECT a.id FROM article a WHERE CASE WHEN a.id = %s THEN 1 ELSE 0 END", "article"),
+        # With schemas.
+        ('SELECT "x"."article"."id" FROM "x"."article" WHERE "x"."article"."id" = %s', "article.id=0"),
+        ("SELECT x.article.id FROM x.article WHERE x.article.id = x.article.author_id", "article"),
+        # With a cast.
+        ("SELECT a.id FROM article a WHERE a.id = %s::INTEGER AND a.slug = %s::VARCHAR", "article.id=0"),
+        ("SELECT a.id FROM article a WHERE a.slug = %s::VARCHAR(3)", "article"),
         # Joined by the primary key, and shown only.
         (
             "SELECT a.id, u.id, u.name FROM article a INNER JOIN author u ON (a.author_id = u.id) WHERE a.slug = %s",
@@ -283,3 +289,59 @@ def test_names_in_quotes_may_hold_anything() -> None:
             "odd.name of it",
         }
         assert reader.read(f"WITH x AS (SELECT 1) UPDATE {quoted} SET id = 1").written == {"odd.name of it"}
+
+
+@pytest.mark.parametrize(
+    ("sql", "writes"),
+    [
+        # Words of changes that change nothing.
+        ("WITH x AS (SELECT REPLACE(title, 'a', 'b') AS t FROM article) SELECT t FROM x", False),
+        ("WITH x AS (SELECT id FROM article) SELECT id FROM x FOR NO KEY UPDATE", False),
+        (
+            "SELECT a.id FROM (article a INNER JOIN author u ON a.author_id = u.id) WHERE a.title = 'DELETE FROM x'",
+            False,
+        ),
+        ("SELECT id FROM article /* then update it set by set */ CROSS JOIN LATERAL (SELECT 1) x(one)", False),
+        ("TABLE article", False),
+        ("WITH x AS (UPDATE article SET title = 'x' RETURNING id) SELECT id FROM x", True),
+        ('WITH x AS (UPDATE ONLY "public"."article" AS "a" SET title = %s RETURNING id) SELECT id FROM x', True),
+        ("WITH x AS (DELETE FROM article RETURNING id) SELECT id FROM x", True),
+        ("WITH x AS (SELECT 1 AS id) INSERT INTO article (id) SELECT id FROM x", True),
+        ("WITH x AS (SELECT 1 AS id) UPDATE OR IGNORE article SET id = 2 WHERE id IN (SELECT id FROM x)", True),
+        ("WITH x AS (SELECT 1 AS id) MERGE INTO article USING x ON x.id = article.id WHEN MATCHED THEN DELETE", True),
+        # Where a text ends is not known.
+        ("WITH x AS (SELECT 'it\\'s' AS t), y AS (DELETE FROM article) SELECT 'x' FROM x", True),
+        ("EXPLAIN ANALYZE UPDATE article SET title = 'x'", True),
+    ],
+)
+def test_what_cannot_be_read_writes_if_it_may(sql: str, writes: bool) -> None:
+    found = read(sql)
+    assert found.writes == writes and "article" in found.tables, found
+
+
+def test_a_change_is_asked_for_as_it_was_written() -> None:
+    for sql, written, where in (
+        (
+            'UPDATE "x"."article" SET title = %s WHERE "x"."article"."id" = %s',
+            '"x"."article"',
+            '"x"."article"."id" = %s',
+        ),
+        ("UPDATE article SET title = 1", "article", ""),
+        ("DELETE FROM x.article WHERE x.article.id = 1", "x.article", "x.article.id = 1"),
+        ("DELETE FROM article", "article", ""),
+    ):
+        change = read(sql).change
+        assert change and (change.table, change.written) == ("article", written) and change.where.endswith(where), sql
+    assert read("UPDATE article SET title = 1 WHERE CURRENT OF c").written == {"article"}
+
+
+def test_numbered_parameters() -> None:
+    reader = Statements(SCHEMA, "$")
+    assert told(reader.read("SELECT a.id FROM article a WHERE a.slug = $2::VARCHAR AND a.x = $1")) == "article.slug=1"
+    change = reader.read(
+        "UPDATE article SET title = $1 WHERE id = $3::INTEGER AND x = $2 AND y = $3 AND z = '$9'"
+    ).change
+    assert change and change.where == "WHERE id = $1::INTEGER AND x = $2 AND y = $1 AND z = '$9'"
+    assert change.given(("a", "b", "c")) == ("c", "b")
+    whole = reader.read("DELETE FROM article").change
+    assert whole and whole.given(()) == ()

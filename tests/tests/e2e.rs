@@ -130,6 +130,9 @@ mod private;
 // Holes of shared pages, filled for each visitor.
 #[path = "e2e/holes.rs"]
 mod holes;
+// What applications are told of the edge that asks them.
+#[path = "e2e/admin_field.rs"]
+mod admin_field;
 // Texts of one visitor in shared pages.
 #[path = "e2e/named_values.rs"]
 mod named_values;

@@ -95,6 +95,14 @@ impl Guard {
         Self::of(Rules { hosts: Hosts::new(address, names), changes, trusted, by })
     }
 
+    /// The token that every right is shown with, if there is one. Blocks for as long as it takes to read it.
+    pub fn token(&self) -> Option<Vec<u8>> {
+        let rules = self.rules();
+        let Authority::Token(file) = &rules.trusted else { return None };
+        let token = std::fs::read(file).ok()?.trim_ascii().to_vec();
+        (!token.is_empty()).then_some(token)
+    }
+
     pub(crate) fn misdirected<B>(&self, request: &Request<B>) -> Option<Answer> {
         self.rules().hosts.refusal(request)
     }

@@ -8,6 +8,7 @@ use purge::{Purge, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::Edge;
+use crate::purge::outcome::PurgeOutcome;
 use crate::purge::target;
 
 /// What to purge. At least one of the first four must name something.
@@ -20,6 +21,14 @@ struct Order {
     all: bool,
     /// Makes pages stale instead of removing them.
     soft: bool,
+}
+
+#[derive(Serialize)]
+struct Purged<'a> {
+    /// Which edge answers.
+    edge: String,
+    #[serde(flatten)]
+    outcome: &'a PurgeOutcome,
 }
 
 #[derive(Serialize)]
@@ -43,7 +52,7 @@ pub(super) async fn answer(edge: &Edge, request: &Request<Bytes>) -> Answer {
     };
     let outcome = edge.purger.purge(&purge).await;
     let status = if outcome.complete { StatusCode::OK } else { StatusCode::ACCEPTED };
-    json(status, &outcome)
+    json(status, &Purged { edge: edge.settings.name(), outcome: &outcome })
 }
 
 impl Order {

@@ -69,8 +69,12 @@ fn nobody() -> SocketAddr {
 async fn ask(adapters: &[SocketAddr], method: &str, body: &'static [u8]) -> Result<String, Kind> {
     let urls = adapters.iter().map(|at| format!("http://{at}").parse().unwrap()).collect();
     let adapters = Arc::new(Adapters::new(WsgiAdapters::Named { urls, tls: None }));
-    let origins =
-        Application::new(adapters, Duration::from_secs(5), Arc::new(Metrics::new(Default::default)));
+    let origins = Application::new(
+        adapters,
+        Duration::from_secs(5),
+        Arc::new(Metrics::new(Default::default)),
+        Arc::default(),
+    );
     let upload = if body.is_empty() {
         RequestBody::empty()
     } else {
@@ -136,8 +140,12 @@ async fn what_draining_connections_refuse_waits_for_one_that_does_not() {
         let channel = Channel::new(&url, ChannelSettings::default());
         let fetcher = fetch::over(transport::network(vec![channel]));
         let adapters = Arc::new(Adapters::new(WsgiAdapters::Connected(vec![fetcher])));
-        let origins =
-            Application::new(adapters, Duration::from_secs(5), Arc::new(Metrics::new(Default::default)));
+        let origins = Application::new(
+            adapters,
+            Duration::from_secs(5),
+            Arc::new(Metrics::new(Default::default)),
+            Arc::default(),
+        );
         let head = || RequestHead { method: "POST".to_owned(), ..RequestHead::default() };
         let begun = Instant::now();
         let answer = origins.fetch(head, RequestBody::empty(), None).await.map_err(|failure| failure.kind);

@@ -12,6 +12,7 @@ use super::{Edge, StartError, log_mistake};
 use crate::acme::Acme;
 use crate::application::Application;
 use crate::application::adapters::Adapters;
+use crate::application::admin_field::AdminField;
 use crate::cache::flights::Flights;
 use crate::cache::l1::L1;
 use crate::cache::lanes::Lanes;
@@ -46,6 +47,7 @@ pub(super) struct LastingState {
     bodies: Arc<Bodies>,
     coding: Arc<CodingCapacity>,
     adapters: Arc<Adapters>,
+    pub(super) admin_field: Arc<AdminField>,
     nodes: Arc<Nodes>,
     shared_limits: Arc<SharedLimits>,
     purge_log: Arc<Purges>,
@@ -146,6 +148,7 @@ impl LastingState {
             bodies,
             coding,
             adapters,
+            admin_field: Arc::default(),
             nodes,
             shared_limits,
             purge_log: Arc::new(Purges::new(settings.watch_grace.0)),
@@ -191,8 +194,12 @@ impl LastingState {
         files: Arc<FileCache>,
     ) -> Arc<Edge> {
         let (timeouts, metrics) = (&settings.timeouts, self.metrics.clone());
-        let application =
-            Arc::new(Application::new(self.adapters.clone(), timeouts.application.0, metrics.clone()));
+        let application = Arc::new(Application::new(
+            self.adapters.clone(),
+            timeouts.application.0,
+            metrics.clone(),
+            self.admin_field.clone(),
+        ));
         let purger = Arc::new(Purger {
             nodes: self.nodes.clone(),
             log: self.purge_log.clone(),

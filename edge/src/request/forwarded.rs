@@ -71,6 +71,7 @@ fn is_rewriting(name: &str) -> bool {
             | "x-accel-expires"
             | "x-accel-buffering"
             | "weir-holes"
+            | "weir-admin"
             | "proxy"
     )
 }

@@ -95,6 +95,7 @@ impl EdgeServer {
         self.crowd.resize(room::connections(connections));
         self.open_and_close(&newest.settings, std::mem::take(&mut opened.http));
         self.take_over_admin(&before.settings, &newest.settings, opened.admin.take());
+        newest.tell_applications(self.guard.token().as_deref());
         if !Arc::ptr_eq(&before, &newest) {
             before.retire();
         }

@@ -1,130 +1,140 @@
-"""The admin listener of a running weir or edge: its address, its token, purges and explanations through it."""
+"""The admin listeners of the Weirs that have this application's pages: purges and explanations through them."""
 
-import hashlib
-import http.client
 import json
+import logging
 import os
-import re
-import socket
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
-USUAL_ADDRESS = "127.0.0.1:9900"
+from weir_server._asker import Asker
+from weir_server._edges import Edges
+from weir_server._listener import Explanation, Outcome, PurgeError, Silent, Unreachable, listens, post
+from weir_server._where import find_token, usual_addresses
+
+__all__ = ["Admin", "Explanation", "Outcome", "PurgeError", "Silent", "Unreachable"]
+
+logger = logging.getLogger("weir_server")
+
 # What one order may hold; Weir accepts 1024 names.
 MAX_NAMES = 1000
-# How often to look whether somebody is at an address that nobody has named, and for how long, in seconds.
-LOOK, PROBE = 5.0, 0.3
-
-
-class PurgeError(Exception):
-    """A purge that was refused, or that nobody received."""
-
-
-class Unreachable(PurgeError):
-    """Nothing listens there."""
-
-
-class Silent(PurgeError):
-    """Somebody listens there and does not answer: it may have pages, and may not have heard of the purge."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a purge."""
-
-    complete: bool
-    acknowledged: tuple[str, ...] = ()
-    # Edges and nodes that may still use a page from before.
-    missing: tuple[str, ...] = ()
-    milliseconds: float = 0.0
-    details: tuple[str, ...] = ()
-
-    def with_(self, other: "Outcome") -> "Outcome":
-        return Outcome(
-            self.complete and other.complete,
-            tuple(dict.fromkeys(self.acknowledged + other.acknowledged)),
-            tuple(dict.fromkeys(self.missing + other.missing)),
-            self.milliseconds + other.milliseconds,
-            self.details + other.details,
-        )
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """What one Weir says of a request: `verdict` is one word, such as "hit", "join", "bypass" (docs/settings.md)."""
-
-    address: str
-    found: dict[str, Any]
-
-    @property
-    def verdict(self) -> str:
-        return str(self.found.get("verdict", ""))
-
-    @property
-    def is_cached(self) -> bool:
-        return self.verdict in ("hit", "stale", "standby")
-
-    @property
-    def reason(self) -> str | None:
-        """Why the page is not stored, or not for this visitor: as in `Cache-Status; detail=`."""
-        return self.found.get("reason")
-
-    @property
-    def conclusion(self) -> str:
-        return str(self.found.get("conclusion", ""))
-
-    @property
-    def steps(self) -> list[dict[str, str]]:
-        return list(self.found.get("steps", ()))
-
-    @property
-    def is_storable(self) -> bool:
-        """Whether the reply that the application gave now may be stored for others."""
-        return self.conclusion.startswith("The page is stored")
-
-    @property
-    def age(self) -> float | None:
-        """For how many seconds the page has been stored there."""
-        ages = (
-            re.search(r"; age ([\d.]+) s of", step["found"]) for step in self.steps if step["step"] == "stored here"
-        )
-        return next((float(age[1]) for age in ages if age), None)
+# How often to look whether somebody is at an address, and whether purges reach an edge, in seconds.
+LOOK = 5.0
+# How long the purge may take that shows whom purges reach. No page has its tag.
+SHOW, NOTHING = 1.0, "weir:nothing"
+MOST_SEEN = 1000
 
 
 @dataclass
 class Admin:
-    """One or more admin listeners of one Weir: the first that answers makes the purge."""
+    """All that are known: those that somebody has named, those that were found, and edges that have asked for pages.
+
+    A purge goes to each of them, except to edges that have acknowledged it already at another one's address.
+    """
 
     # A function is asked anew each time: the Weir may be started later than this process.
     addresses: Sequence[str] | Callable[[], Sequence[str]] = field(default_factory=lambda: usual_addresses())
     token_file: str | None = None
+    # Tells other processes of a place that an edge has named.
+    write_down: Callable[[str], None] = lambda address: None
 
-    # Until when it is known whether somebody is at an address that nobody has named.
-    _until: float = 0.0
-    _is_there: bool = False
+    _edges: Edges = field(default_factory=Edges)
+    # By address or name: until when something is known, and what.
+    _seen: dict[str, tuple[float, bool]] = field(default_factory=dict)
+    # The edges of which the log has said that purges do not reach them.
+    _told: set[str] = field(default_factory=set)
+    _looking: Any = field(default_factory=threading.RLock)
 
-    def known(self) -> Sequence[str]:
-        return self.addresses() if callable(self.addresses) else self.addresses
+    def known(self) -> list[str]:
+        named = self.addresses() if callable(self.addresses) else self.addresses
+        asked = [] if self.is_off else self._edges.addresses()
+        return list(dict.fromkeys([*named, *asked]))
+
+    @property
+    def is_off(self) -> bool:
+        return callable(self.addresses) and os.environ.get("WEIR_ADMIN") == "off"
 
     @property
     def is_guess(self) -> bool:
-        """Nobody has named the addresses, so they need not be edges of one Weir."""
+        """Nobody has named the addresses, so what listens there need not be a Weir."""
         return callable(self.addresses) and not os.environ.get("WEIR_ADMIN")
 
     def is_there(self) -> bool:
         """Whether somebody can be told of a change: if not, no page may live longer than its location says."""
-        if not callable(self.addresses):
-            return bool(self.addresses)
-        if named := os.environ.get("WEIR_ADMIN"):
-            return named != "off"
-        now = time.monotonic()
-        if now >= self._until:
-            self._is_there, self._until = any(map(listens, self.known())), now + LOOK
-        return self._is_there
+        if self.is_guess:
+            return any(self._remembered(address, partial(listens, address)) for address in self.known())
+        return bool(self.known())
+
+    def meet(self, asker: Asker | None) -> None:
+        """An edge asks for something: from now on changes are told it too, if it has proven where it listens."""
+        if asker is None or asker.address is None or self.is_off:
+            return
+        proven = f"{asker.address} {asker.name} {asker.proof.hex()}"
+        if self._remembered(proven, lambda: self._is_proven(asker)) and self._edges.asks(asker.address, asker.name):
+            self.write_down(asker.address)
+
+    def _is_proven(self, asker: Asker) -> bool:
+        try:
+            token = asker.address and self._token(asker.address)
+        except PurgeError:
+            return False
+        return bool(token) and asker.is_proven_by(str(token))
+
+    def reaches(self, asker: Asker | None) -> bool:
+        """Whether changes will purge the pages of the edge that asks for one."""
+        if asker is None or asker.name is None:
+            # It says nothing of itself.
+            return self.is_there()
+        if self.is_off:
+            return False
+        name = asker.name
+        return self._is_reached(name) or self._remembered(f"edge {name}", lambda: self._finds(asker))
+
+    def _is_reached(self, name: str) -> bool:
+        places = self._edges.reached_at(name).intersection(self.known())
+        if not self.is_guess:
+            return bool(places)
+        return any(self._remembered(address, partial(listens, address)) for address in places)
+
+    def _finds(self, asker: Asker) -> bool:
+        try:
+            self.purge(tags=[NOTHING], timeout=SHOW)
+        except PurgeError as error:
+            if not self.is_guess:
+                # Purges are tried until they are over.
+                return True
+            reason = str(error)
+        else:
+            if self._is_reached(str(asker.name)):
+                return True
+            reason = f"purges at {', '.join(self.known())} do not reach it"
+        if asker.name not in self._told:
+            self._told.add(str(asker.name))
+            logger.warning(
+                "pages for the Weir %s are kept no longer than their locations say: %s; %s (docs/python.md)",
+                asker.name,
+                reason,
+                f'name its address {asker.address} in WEIR["ADMIN"]' if asker.address else "its `admin` is off",
+            )
+        return False
+
+    def _remembered(self, what: str, look: Callable[[], bool]) -> bool:
+        """What was seen a moment ago, or is seen now: by one thread, for all."""
+        until, found = self._seen.get(what, (0.0, False))
+        if time.monotonic() < until:
+            return found
+        with self._looking:
+            until, found = self._seen.get(what, (0.0, False))
+            if time.monotonic() >= until:
+                found = look()
+                if len(self._seen) > MOST_SEEN:
+                    self._seen.clear()
+                self._seen[what] = time.monotonic() + LOOK, found
+        return found
 
     def purge(
         self,
@@ -144,83 +154,82 @@ class Admin:
             order: dict[str, object] = {"all": everything, "soft": soft}
             for kind in ("tags", "urls", "prefixes"):
                 order[kind] = [name for of, name in names[at : at + MAX_NAMES] if of == kind]
-            outcome = outcome.with_(self._order(order, timeout))
+            outcome = outcome.with_(self._order(json.dumps(order), timeout))
         return outcome
 
-    def _order(self, order: dict[str, object], timeout: float) -> Outcome:
-        failures: list[PurgeError] = []
+    def _order(self, order: str, timeout: float) -> Outcome:
+        failures: list[tuple[str, PurgeError]] = []
         outcome: Outcome | None = None
         for address in self.known():
+            if outcome and self._edges.name_at(address) in outcome.acknowledged:
+                continue
             try:
-                purged = self._purged(address, json.dumps(order), timeout)
-            except (Silent, Unreachable) as error:
-                failures.append(error)
+                purged = self._purged(address, order, timeout)
+            except PurgeError as error:
+                failures.append((address, error))
                 continue
-            except PurgeError:
-                if outcome is None:
-                    raise
-                # What listens at the usual address need not be a Weir.
-                continue
-            outcome = purged.with_(outcome) if outcome else purged
-            if not self.is_guess:
-                return outcome
-        silent = [failure for failure in failures if isinstance(failure, Silent)]
-        if outcome and not silent:
+            outcome = outcome.with_(purged) if outcome else purged
+        serious = [self._in_earnest(error) for address, error in failures if self._is_serious(address, error)]
+        if outcome and not serious:
             return outcome
-        raise [*silent, *failures, Unreachable("no admin address is set")][0]
+        raise most_telling(serious or [error for _, error in failures])
 
-    def explain(self, url: str, fields: Sequence[str] = (), timeout: float = 10.0) -> list["Explanation"]:
+    def _is_serious(self, address: str, error: PurgeError) -> bool:
+        """Whether pages may be old there, although a purge was made elsewhere."""
+        if self._edges.is_along(address):
+            # If it has not acknowledged the purge there, it has no pages either.
+            return False
+        if self._edges.is_recent(address):
+            return True
+        is_edge = self._edges.name_at(address) is not None
+        self._edges.forget(address)
+        if isinstance(error, Unreachable):
+            return False
+        return is_edge or self.is_guess == isinstance(error, Silent)
+
+    def _in_earnest(self, error: PurgeError) -> PurgeError:
+        """Who is not there for a moment may keep its pages, and come back with them."""
+        return Silent(str(error)) if isinstance(error, Unreachable) else error
+
+    def explain(self, url: str, fields: Sequence[str] = (), timeout: float = 10.0) -> list[Explanation]:
         """What each Weir would do with a request for this URL; it asks the application once and stores nothing.
 
-        `fields`: "Name: value". Raises PurgeError if one of them does not explain.
+        `fields`: "Name: value". Raises PurgeError if none of them explains.
         """
         order = json.dumps({"url": url, "fields": list(fields)})
-        return [self._explanation(address, order, timeout) for address in self.known()]
+        found: list[Explanation] = []
+        failures: list[PurgeError] = []
+        for address in self.known():
+            try:
+                found.append(self._explanation(address, order, timeout))
+            except PurgeError as error:
+                failures.append(error)
+        if found and all(isinstance(error, Unreachable) for error in failures):
+            return found
+        raise most_telling(failures)
 
-    def _explanation(self, address: str, order: str, timeout: float) -> "Explanation":
-        status, found = self._post(address, "/api/v1/explain", order, timeout)
+    def _explanation(self, address: str, order: str, timeout: float) -> Explanation:
+        status, found = post(address, "/api/v1/explain", order, self._token(address), timeout)
         if status != 200:
             raise PurgeError(f"{address} does not explain: {found.get('error', status)}")
         return Explanation(address, found)
 
     def _purged(self, address: str, order: str, timeout: float) -> Outcome:
-        status, found = self._post(address, "/api/v1/purge", order, timeout)
+        status, found = post(address, "/api/v1/purge", order, self._token(address), timeout)
         if status not in (200, 202):
             raise PurgeError(f"{address} refused the purge: {found.get('error', status)}")
-        return Outcome(
-            bool(found["complete"]),
+        return self._outcome(address, found)
+
+    def _outcome(self, address: str, found: dict[str, Any]) -> Outcome:
+        outcome = Outcome(
+            bool(found.get("complete")),
             tuple(found.get("acknowledged", ())),
             tuple(found.get("missing", ())),
             float(found.get("milliseconds", 0)),
             tuple(found.get("details", ())),
         )
-
-    def _post(self, address: str, path: str, body: str, timeout: float) -> tuple[int, dict[str, Any]]:
-        host, _, port = address.rpartition(":")
-        connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=timeout)
-        headers = {"Content-Type": "application/json", "Host": address}
-        token = self._token(address)
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        try:
-            connection.connect()
-        except TimeoutError as error:
-            raise Silent(f"{address} does not answer: {error}") from error
-        except OSError as error:
-            raise Unreachable(f"nothing answers at {address}: {error}; check that weir is running") from error
-        try:
-            connection.request("POST", path, body, headers)
-            reply = connection.getresponse()
-            text = reply.read(1 << 20)
-        except (OSError, http.client.HTTPException) as error:
-            raise Silent(f"{address} does not answer like weir: {error!r}") from error
-        finally:
-            connection.close()
-        try:
-            found = json.loads(text)
-        except ValueError:
-            found = None
-        return reply.status, found if isinstance(found, dict) else {"error": text.decode(errors="replace").strip()}
+        self._edges.purged(address, found.get("edge"), outcome.acknowledged, outcome.missing)
+        return outcome
 
     def _token(self, address: str) -> str | None:
         file = Path(self.token_file) if self.token_file else find_token(address)
@@ -234,78 +243,8 @@ class Admin:
             return None
 
 
-def listens(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE).close()
-    except OSError:
-        return False
-    return True
-
-
-def usual_addresses(database: str | None = None) -> tuple[str, ...]:
-    """What `weir serve` tells its application; what such an application of this database has written down, for
-    processes that nobody has told anything, such as a shell; or where Weir listens if nobody said otherwise.
-    """
-    named = os.environ.get("WEIR_ADMIN")
-    if not named:
-        # What is written down may be of a Weir that has ended since.
-        named = ",".join(filter(None, (database and written_down(database), USUAL_ADDRESS)))
-    parts = dict.fromkeys(part.strip() for part in named.split(","))
-    return tuple(part for part in parts if part not in ("", "off"))
-
-
-def write_down(database: str) -> None:
-    """Tells other processes that change the same database where its Weir listens, if `weir serve` has told us."""
-    named = os.environ.get("WEIR_ADMIN")
-    if not named or written_down(database) == named:
-        return
-    for directory in directories():
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with NamedTemporaryFile("w", dir=directory, delete=False) as new:
-                new.write(named)
-            Path(new.name).replace(directory / note_of(database))
-        except OSError:
-            continue
-        return
-
-
-def written_down(database: str) -> str | None:
-    files = [directory / note_of(database) for directory in directories()]
-    readable = [file for file in files if os.access(file, os.R_OK)]
-    return max(readable, key=lambda file: file.stat().st_mtime).read_text().strip() if readable else None
-
-
-def note_of(database: str) -> str:
-    return f"database-{hashlib.blake2b(database.encode(), digest_size=12).hexdigest()}.admin"
-
-
-def directories() -> list[Path]:
-    """Where a process of Weir leaves what others of its user must know."""
-    places = [
-        os.environ.get("WEIR_RUNTIME_DIR"),
-        "/run/weir",
-        below("XDG_RUNTIME_DIR", "weir"),
-        below("XDG_STATE_HOME", "weir"),
-        below("HOME", ".local/state/weir"),
-    ]
-    return [Path(place) for place in places if place and place.startswith("/")]
-
-
-def find_token(address: str) -> Path | None:
-    """The file in which the process that listens at this address has written its token; see docs/security.md."""
-    plain = "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "_" for c in address)
-    exact = [directory / f"admin-{plain}.token" for directory in directories()]
-    port = address.rpartition(":")[2]
-    same_port = [file for directory in directories() for file in directory.glob(f"admin-*_{port}.token")]
-    for files in (exact, same_port):
-        readable = [file for file in files if os.access(file, os.R_OK)]
-        if readable:
-            return max(readable, key=lambda file: file.stat().st_mtime)
-    return None
-
-
-def below(variable: str, rest: str) -> str | None:
-    directory = os.environ.get(variable)
-    return f"{directory}/{rest}" if directory else None
+def most_telling(failures: Sequence[PurgeError]) -> PurgeError:
+    """A refusal says more than a silence, and that more than that nobody is there."""
+    weights = {Silent: 1, Unreachable: 2}
+    given = [*failures, Unreachable("no admin address is set")]
+    return min(given, key=lambda error: weights.get(type(error), 0))

@@ -3,13 +3,15 @@
 import datetime
 import re
 import time
+from enum import IntEnum
 from typing import Any
 
 from weir_server import _tags
 from weir_server._sql import Branch, Schema, Statement
 
-# The database says what time it is.
-CLOCKS = ("NOW()", "CURRENT_TIMESTAMP", "CURRENT_DATE", "STATEMENT_TIMESTAMP", "LOCALTIMESTAMP")
+# The seconds since 1970, in 2001: a smaller number is no time of today.
+LONG_AGO = 1_000_000_000
+UTC = datetime.timezone(datetime.timedelta(0))
 
 
 def pinned(statement: Statement, parameters: Any, known: Schema) -> set[str]:
@@ -63,43 +65,75 @@ def common(low: str, high: str) -> str:
     return low[:length]
 
 
-def is_about_now(sql: str, parameters: Any, began: float) -> bool:
+class Hold(IntEnum):
+    """What a page that shows the result may be kept for, apart from changes."""
+
+    # It changes by itself.
+    SHORT = 0
+    # It changes at midnight, perhaps.
+    DAY = 1
+    LONG = 2
+
+
+def hold(statement: Statement, parameters: Any, began: float) -> Hold:
     """Whether a statement asks for the time, or for what is before or after a time within a day of now, or one that
-    was computed from now: some minutes, hours or days before or after it. `began`: when the page was begun.
+    was computed from now: some minutes, hours or days before or after it. Dates, and times at which some zone's day
+    begins or ends, may be computed from today. `began`: when the page was begun.
     """
-    if any(clock in sql for clock in CLOCKS):
-        return True
+    if statement.asks_clock:
+        return Hold.SHORT
+    found = Hold.DAY if statement.asks_calendar else Hold.LONG
     if not parameters:
-        return False
-    near: tuple[str, ...] | None = None
+        return found
+    now = time.time()
     for value in parameters.values() if isinstance(parameters, dict) else parameters:
+        if type(value) in (int, float):
+            if value > LONG_AGO and any(abs(value / unit - now) < 86_400 for unit in (1, 1000)):
+                return Hold.SHORT
+            continue
         if isinstance(value, datetime.date):
-            if isinstance(value, datetime.datetime) and is_from_now(value, began):
-                return True
-            text = value.isoformat()
+            moment = value
         elif isinstance(value, str) and len(value) >= 10 and value[4] == "-" == value[7]:
-            text = value
-            if len(value) >= 19 and is_from_now(text, began):
-                return True
+            read = moment_in(value)
+            if read is None:
+                continue
+            moment = read
         else:
             continue
-        near = near or days_around(time.time())
-        if text[:10] in near:
-            return True
-    return False
+        found = min(found, of_moment(moment, began, now))
+        if found is Hold.SHORT:
+            break
+    return found
 
 
-def is_from_now(value: datetime.datetime | str, began: float) -> bool:
+def moment_in(text: str) -> datetime.date | None:
+    try:
+        return datetime.date.fromisoformat(text) if len(text) == 10 else datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def of_moment(moment: datetime.date, began: float, now: float) -> Hold:
+    if not isinstance(moment, datetime.datetime):
+        return Hold.DAY
+    if moment.isoformat()[:10] in days_around(now) or is_from_now(moment, began, now):
+        return Hold.SHORT
+    is_begin = moment.second == moment.microsecond == 0 and moment.minute % 15 == 0
+    is_end = moment.second == 59 and moment.minute % 15 == 14
+    return Hold.DAY if is_begin or is_end else Hold.LONG
+
+
+def is_from_now(moment: datetime.datetime, began: float, now: float) -> bool:
     """Whether it lies whole minutes away from a moment since the page was begun. Zones differ by whole minutes."""
-    if isinstance(value, str):
-        try:
-            value = datetime.datetime.fromisoformat(value)
-        except ValueError:
-            return False
-    if not value.microsecond:
+    if not moment.microsecond:
         return False
-    ago = (time.time() - value.second - value.microsecond / 1e6) % 60
-    return ago <= time.time() - began + 0.001
+    return (now - moment.second - moment.microsecond / 1e6) % 60 <= now - began + 0.001
+
+
+def to_midnight(now: float, *zones: datetime.tzinfo | None) -> int:
+    """The seconds until a day begins in one of these zones, or in UTC; None is the zone of the machine."""
+    moments = [datetime.datetime.fromtimestamp(now, zone) for zone in (UTC, *zones)]
+    return min(86_400 - (moment.hour * 60 + moment.minute) * 60 - moment.second for moment in moments)
 
 
 def days_around(now: float) -> tuple[str, ...]:

@@ -5,7 +5,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import NoReturn
+from weakref import WeakSet
 
 from weir_server._admin import Admin, Outcome, PurgeError, Unreachable
 
@@ -17,6 +19,9 @@ FIRST_PAUSE, LAST_PAUSE = 0.2, 10.0
 MAX_WAITING = 20_000
 # How long the end of the process waits for what is not sent yet.
 END = 5.0
+
+_restarting = threading.Lock()
+_senders: WeakSet["Sender"] = WeakSet()
 
 
 class Ticket:
@@ -56,8 +61,10 @@ class Sender:
     def send(self, tags: Iterable[str]) -> Ticket:
         """Returns at once. The ticket is settled when the purge is over everywhere."""
         if self._pid != os.getpid():
-            # A thread does not come along through a fork.
-            self._start()
+            # A thread does not come along through a fork. Of several that are first here, one begins anew.
+            with _restarting:
+                if self._pid != os.getpid():
+                    self._start()
         ticket = Ticket(tags)
         with self._news:
             self._waiting.update(ticket.tags)
@@ -121,4 +128,16 @@ class Sender:
 
 
 def drain_at_exit(sender: Sender) -> None:
+    """Also where a process ends by `os._exit`, as those of multiprocessing, Celery and RQ do."""
     atexit.register(sender.drain, END)
+    _senders.add(sender)
+    if os._exit.__module__ == __name__:
+        return
+    leave: Callable[[int], NoReturn] = os._exit
+
+    def leave_when_sent(status: int) -> NoReturn:
+        for one in list(_senders):
+            one.drain(END)
+        leave(status)
+
+    os._exit = leave_when_sent

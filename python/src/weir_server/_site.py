@@ -8,17 +8,23 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from weir_server import _tags, _threads
-from weir_server._admin import Admin, Outcome, usual_addresses, write_down
+from weir_server import _caches, _tags, _threads, _where
+from weir_server._admin import Admin, Outcome
+from weir_server._asker import Asker, asker
+from weir_server._reads import Hold, to_midnight
 from weir_server._sender import Sender, Ticket, drain_at_exit
 from weir_server._values import Keys, Places
+from weir_server._where import usual_addresses
 from weir_server._work import Work
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import URL, Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
     from weir_server._sqlalchemy import Watch
+
+    Engines = Engine | AsyncEngine | Iterable[Engine | AsyncEngine]
 
 CONTROL, TAGS, PURGE = "Weir-Cache-Control", "Surrogate-Key", "Weir-Purge"
 # Fields by which a page has spoken about its own lifetime, or is one visitor's.
@@ -53,10 +59,11 @@ Mark = Callable[[Fields, int], None]
 class Visit:
     """What one request reads and purges, and what its view says of the page."""
 
-    def __init__(self) -> None:
+    def __init__(self, asker: Asker | None = None) -> None:
+        self.asker = asker
         self.tags: set[str] = set()
         self.began = time.time()
-        self.timed = False
+        self.hold = Hold.LONG
         self.tickets: list[Ticket] = []
         self.marks: list[Mark] = []
         self.places = Places()
@@ -74,6 +81,13 @@ def current() -> Visit | None:
     """The request that is being answered."""
     visit = visiting.get()
     return None if visit is None or visit.ended else visit
+
+
+def note_cache() -> None:
+    """The page that is being made, if one is, has read from a cache of the application's own."""
+    visit = current()
+    if visit is not None:
+        visit.hold = Hold.SHORT
 
 
 def leave(visit: Visit, token: "Token[Visit | None]") -> None:
@@ -105,7 +119,8 @@ class Site:
         self.named = (named,) if isinstance(named, str) else named and tuple(named)
         # The address of the database, which other processes change too.
         self.database: str | None = None
-        self.sender = Sender(Admin(self.named or self.addresses, given.get("TOKEN_FILE")), sure=named is not None)
+        admin = Admin(self.named or self.addresses, given.get("TOKEN_FILE"), self.write_down)
+        self.sender = Sender(admin, sure=named is not None)
         drain_at_exit(self.sender)
         carry_into_threads()
         self.keys = Keys(given.get("VALUES_KEY_FILE"))
@@ -113,16 +128,30 @@ class Site:
     def addresses(self) -> Sequence[str]:
         return self.named or usual_addresses(self.database)
 
-    def watch(self, engine: "Engine", metadata: "MetaData") -> "Watch":
-        """Watches what goes through an engine of SQLAlchemy."""
-        from weir_server._sqlalchemy import Watch
+    def write_down(self, address: str) -> None:
+        """An edge has named it."""
+        if self.database is not None:
+            _where.write_down(self.database, address)
 
-        self.database = str(engine.url.set(username=None, password=None))
-        if engine.url.get_backend_name() == "sqlite":
-            self.database = str(Path(engine.url.database or "").resolve())
-        if not self.named:
-            write_down(self.database)
-        return Watch(engine, metadata, self.note, self.deliver, self.worked, self.began)
+    def visit(self, field: str | None) -> Visit:
+        """A request begins. `field`: what the edge that asks says of itself."""
+        _caches.watch(note_cache)
+        visit = Visit(asker(field))
+        self.sender.admin.meet(visit.asker)
+        return visit
+
+    def watch(self, engines: "Engines", metadata: "MetaData") -> "list[Watch]":
+        """Watches what goes through engines of SQLAlchemy. The database of the first is that of the site."""
+        from weir_server._sqlalchemy import Watch, watch_others
+
+        given: Iterable[Any] = engines if isinstance(engines, Iterable) else [engines]
+        found: list[Engine] = [getattr(engine, "sync_engine", engine) for engine in given]
+        if self.database is None:
+            self.database = name_of(found[0].url)
+            watch_others(self.note)
+            if not self.named:
+                _where.write_down_what_was_told(self.database)
+        return [Watch(engine, metadata, self.note, self.deliver, self.worked, self.began) for engine in found]
 
     def began(self) -> float:
         """When the page that is being made was begun."""
@@ -135,12 +164,12 @@ class Site:
         if visit is not None:
             visit.work.add(seconds)
 
-    def note(self, tags: set[str], timed: bool) -> None:
+    def note(self, tags: set[str], hold: Hold) -> None:
         """The page that is being made, if one is, has read this."""
         visit = current()
         if visit is not None:
             visit.tags |= tags
-            visit.timed = visit.timed or timed
+            visit.hold = min(visit.hold, hold)
 
     def deliver(self, tags: set[str]) -> None:
         """A commit has changed this."""
@@ -162,9 +191,10 @@ class Site:
             tags = [_tags.EVERYTHING]
         add_tags(fields, tags)
         spoken = any(name in fields for name in SPOKEN)
-        can_purge = not self.purges or self.sender.admin.is_there()
-        if self.ttl is not None and can_purge and status == 200 and whole and not spoken and not visit.timed:
-            fields[CONTROL] = f"max-age={self.ttl}"
+        may_be_kept = status == 200 and whole and not spoken and visit.hold is not Hold.SHORT
+        if self.ttl is not None and may_be_kept and (not self.purges or self.sender.admin.reaches(visit.asker)):
+            most = to_midnight(time.time(), None) if visit.hold is Hold.DAY else self.ttl
+            fields[CONTROL] = f"max-age={min(self.ttl, most)}"
 
     def wait(self, visit: Visit) -> str:
         """Waits until the purges of a change are over everywhere. The value of a field that says whether they are."""
@@ -172,6 +202,12 @@ class Site:
         outcomes = [ticket.wait(max(0.0, deadline - time.monotonic())) for ticket in visit.tickets]
         done = all(outcome is not None and outcome.complete for outcome in outcomes)
         return "complete" if done else f"not complete within {self.most:g} s"
+
+
+def name_of(database: "URL") -> str:
+    if database.get_backend_name() == "sqlite":
+        return str(Path(database.database or "").resolve())
+    return str(database.set(username=None, password=None))
 
 
 def for_all(ttl: int | str, swr: int | str | None, tags: Iterable[str]) -> Mark:

@@ -5,16 +5,36 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
+from weakref import WeakSet
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine.interfaces import ExecuteStyle
 
 from weir_server import _reads, _tags, _writes
+from weir_server._reads import Hold
 from weir_server._sql import Pin, Statement, Statements, Table
 
+# How drivers mark parameters. With another way, rows that change are not asked for: their table counts.
+MARKS = {"qmark": "?", "format": "%s", "pyformat": "%s", "numeric_dollar": "$"}
 PENDING = "weir_pending"
 SAVEPOINTS = "weir_savepoints"
+# A statement has begun a transaction.
+BEGUN = "weir_begun"
+
+# The dialects of the engines that are watched: one that differs in its options has the same.
+_watched: WeakSet[Any] = WeakSet()
+
+
+def watch_others(note: Callable[[set[str], Hold], None]) -> None:
+    """Nobody knows what a page reads through engines that nobody has named."""
+
+    def after(connection: Connection, *_: Any) -> None:
+        if connection.dialect not in _watched:
+            note(set(), Hold.SHORT)
+
+    event.listen(Engine, "after_cursor_execute", after)
 
 
 class Watch:
@@ -26,7 +46,7 @@ class Watch:
         self,
         engine: Engine,
         metadata: sa.MetaData,
-        note: Callable[[set[str], bool], None],
+        note: Callable[[set[str], Hold], None],
         deliver: Callable[[set[str]], None],
         worked: Callable[[float], None] = lambda seconds: None,
         began: Callable[[], float] = time.time,
@@ -37,15 +57,21 @@ class Watch:
         self.deliver = deliver
         self.worked = worked
         self.began = began
+        _watched.add(engine.dialect)
         event.listen(engine, "before_cursor_execute", self.before)
         event.listen(engine, "after_cursor_execute", self.after)
+        event.listen(engine, "handle_error", self.failed)
         self.watch_commits()
 
     @cached_property
     def statements(self) -> Statements:
         """Made at the first statement, when all tables are declared."""
-        tables = {table.name: known(table) for table in self.metadata.sorted_tables}
-        return Statements(tables, "?" if self.engine.dialect.paramstyle == "qmark" else "%s")
+        tables: dict[str, Table] = {}
+        for table in self.metadata.tables.values():
+            # Two of one name in several schemas are told apart by nothing that a statement must say.
+            is_other = table.name in tables
+            tables[table.name] = Table(table.name.lower(), None, {}, frozenset()) if is_other else known(table)
+        return Statements(tables, MARKS.get(self.engine.dialect.paramstyle, "%s"))
 
     def label(self, table: str) -> str:
         found = self.statements.schema.get(table)
@@ -53,7 +79,7 @@ class Watch:
 
     def before(self, connection: Connection, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
         context.weir_begun = time.perf_counter()
-        if sql.startswith("SELECT"):
+        if sql.startswith("SELECT") or connection.dialect.paramstyle not in MARKS:
             return
         change = self.statements.read(sql).change
         table = self.statements.schema.get(change.table) if change else None
@@ -66,23 +92,52 @@ class Watch:
     def after(self, connection: Connection, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
         self.worked(time.perf_counter() - context.weir_begun)
         statement = self.statements.read(sql)
+        # The rows of one INSERT have one set of parameters for all.
+        many = many and context.execute_style is not ExecuteStyle.INSERTMANYVALUES
+        if statement.transaction:
+            self.by_hand(connection, statement.transaction)
+            return
         if not statement.writes:
-            self.note(self.read_by(statement, parameters), self.changes_by_itself(statement, sql, parameters))
+            self.note(self.read_by(statement, parameters), self.hold(statement, parameters))
             return
         exact = getattr(context, "weir_exact", None)
         seen = exact and exact[0].tags(exact[1], cursor.rowcount)
         tags = self.written_by(statement, parameters, many) if seen is None else seen
-        if tags and connection._is_autocommit_isolation():
+        if tags and self.is_alone(connection):
             # Nothing will be committed, and what is "rolled back" later stays.
             self.deliver(tags)
         elif tags:
             connection.info.setdefault(PENDING, []).append(tags)
 
-    def changes_by_itself(self, statement: Statement, sql: str, parameters: Any) -> bool:
-        """It asks for the time, or for what is in no table that is known."""
+    def by_hand(self, connection: Connection, act: str) -> None:
+        """A statement that begins or ends a transaction, past SQLAlchemy."""
+        connection.info[BEGUN] = act == "begin"
+        if act == "commit":
+            self.deliver_if(set().union(*connection.info.pop(PENDING, ())))
+        elif act == "rollback":
+            connection.info.pop(PENDING, None)
+
+    def is_alone(self, connection: Connection) -> bool:
+        """Whether each statement is a transaction of its own."""
+        return connection._is_autocommit_isolation() and not connection.info.get(BEGUN)
+
+    def failed(self, context: Any) -> None:
+        """Of many that are no transaction, the first ones are done; and where the connection is lost, all may be."""
+        connection, sql = context.connection, context.statement
+        if connection is None or sql is None or not self.is_alone(connection):
+            return
+        statement = self.statements.read(sql)
+        tables = {*statement.written, *(one.table for one in (statement.insert, statement.change) if one)}
+        self.deliver_if({tag for name in tables for tag in _writes.whole(self.label(name))})
+
+    def deliver_if(self, tags: set[str]) -> None:
+        if tags:
+            self.deliver(tags)
+
+    def hold(self, statement: Statement, parameters: Any) -> Hold:
         known = self.statements.schema
         is_known = not statement.unknown and all(table in known for table in statement.tables)
-        return not is_known or _reads.is_about_now(sql, parameters, self.began())
+        return _reads.hold(statement, parameters, self.began()) if is_known else Hold.SHORT
 
     def read_by(self, statement: Statement, parameters: Any) -> set[str]:
         # Rows come out of the cursor later, where nobody looks: what is followed counts as a whole.
@@ -105,17 +160,18 @@ class Watch:
         savepoint, rollback_to = dialect.do_savepoint, dialect.do_rollback_to_savepoint
         commit_prepared = dialect.do_commit_twophase
 
+        # If a commit fails, it may be done all the same: only its answer is lost.
         def do_commit(pooled: Any) -> None:
-            commit(pooled)
-            batches = forget(pooled)
-            if batches:
-                self.deliver(set().union(*batches))
+            try:
+                commit(pooled)
+            finally:
+                self.deliver_if(set().union(*(forget(pooled) or ())))
 
         def do_commit_twophase(connection: Connection, *args: Any, **more: Any) -> None:
-            commit_prepared(connection, *args, **more)
-            batches = connection.info.pop(PENDING, None)
-            if batches:
-                self.deliver(set().union(*batches))
+            try:
+                commit_prepared(connection, *args, **more)
+            finally:
+                self.deliver_if(set().union(*connection.info.pop(PENDING, ())))
 
         def do_rollback(pooled: Any) -> None:
             rollback(pooled)
@@ -143,6 +199,7 @@ def forget(pooled: Any) -> list[set[str]] | None:
         # The connection by which an engine looks at its database first.
         return None
     noted.pop(SAVEPOINTS, None)
+    noted.pop(BEGUN, None)
     return noted.pop(PENDING, None)  # type: ignore[no-any-return]
 
 
@@ -167,8 +224,9 @@ class Database:
         if self.style == "pyformat":
             names = {f"key_{at}": value for at, value in enumerate(values)}
             return ", ".join(f"%({name})s" for name in names), names
-        mark = "?" if self.style == "qmark" else "%s"
-        return ", ".join([mark] * len(values)), tuple(values)
+        if self.style == "numeric_dollar":
+            return ", ".join(f"${at}" for at in range(1, len(values) + 1)), tuple(values)
+        return ", ".join([MARKS[self.style]] * len(values)), tuple(values)
 
 
 def known(table: sa.Table) -> Table:

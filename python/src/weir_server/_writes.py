@@ -107,16 +107,14 @@ class Exact:
         """The rows that the condition selects now; None if they are too many."""
         if self.database.locks_whole:
             # A transaction that began with a read may not get the lock for writing later.
-            own, pk = self.database.quote(self.change.table), self.database.quote(str(self.table.pk))
+            own, pk = self.change.written, self.database.quote(str(self.table.pk))
             self.database.ask(f"UPDATE {own} SET {pk} = {pk} WHERE 0 = 1", None, 0)
-        given = self.parameters
-        if isinstance(given, list | tuple):
-            given = given[self.change.first_parameter :]
+        given = self.change.given(self.parameters)
         lock = " FOR UPDATE" if self.database.locks_rows else ""
         return self.select(f"{self.change.where}{lock}", given)
 
     def select(self, where: str, parameters: Any) -> list[dict[str, Any]] | None:
-        own = self.database.quote(self.change.table)
+        own = self.change.written
         columns = ", ".join(f"{own}.{self.database.quote(column)}" for column in self.columns)
         found = self.database.ask(f"SELECT {columns} FROM {own} {where}", parameters, MAX_ROWS + 1)
         if len(found) > MAX_ROWS:
@@ -134,7 +132,7 @@ class Exact:
         is_moved = self.table.computes or any(column in self.columns for column in self.change.sets or ())
         if before and self.change.sets and is_moved:
             marks, keys = self.database.marks([row[str(self.table.pk)] for row in before])
-            own = f"{self.database.quote(self.change.table)}.{self.database.quote(str(self.table.pk))}"
+            own = f"{self.change.written}.{self.database.quote(str(self.table.pk))}"
             rows += self.select(f"WHERE {own} IN ({marks})", keys) or []
         if is_quiet:
             return of_quiet(self.table, before, rows[len(before) :] or before)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from weir_server import _site, _values, _work
+from weir_server import _asker, _site, _values, _work
 from weir_server._admin import Outcome
 from weir_server._asgi import Application, Head, Receive, Scope, Send, asked, holding, names
 from weir_server._holes import FIELD
@@ -23,9 +23,9 @@ from weir_server._site import Mark, Site, Visit, leave, visiting
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
-    from sqlalchemy.engine import Engine
-    from sqlalchemy.ext.asyncio import AsyncEngine
     from starlette.requests import HTTPConnection
+
+    from weir_server._site import Engines
 
 __all__ = ["Weir", "private", "shared", "tag"]
 
@@ -47,7 +47,7 @@ class Weir:
         purge: bool = True,
         views: bool = True,
         values_key_file: str | None = None,
-        engine: "Engine | AsyncEngine | None" = None,
+        engine: "Engines | None" = None,
         metadata: "MetaData | None" = None,
     ) -> None:
         given = {"TTL": ttl, "ADMIN": admin, "TOKEN_FILE": token_file, "WAIT": wait, "PURGE": purge}
@@ -56,15 +56,14 @@ class Weir:
         if engine is not None:
             if metadata is None:
                 raise ValueError("name the tables too: metadata=Base.metadata")
-            plain: Engine = getattr(engine, "sync_engine", engine)  # type: ignore[arg-type]
-            self.watch = self.site.watch(plain, metadata)
+            self.watches = self.site.watch(engine, metadata)
 
     def __call__(self, app: Application) -> Application:
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http":
                 await app(scope, receive, send)
                 return
-            visit = Visit()
+            visit = self.site.visit(asked(scope).get(_asker.FIELD))
 
             async def settle(head: Head) -> None:
                 await self.settle(scope, visit, head)

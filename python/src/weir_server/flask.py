@@ -1,6 +1,7 @@
 """Weir for Flask: tags by hand and from SQLAlchemy, decorators, purges.
 
-    weir = Weir(app, engine=db.engine, metadata=db.metadata)
+    weir = Weir(app, db=db)  # Flask-SQLAlchemy
+    weir = Weir(app, engine=engine, metadata=Base.metadata)
 
 `app.config["WEIR"]` may have TTL, ADMIN, TOKEN_FILE, WAIT, PURGE, VIEWS and VALUES_KEY_FILE (docs/python.md).
 """
@@ -14,15 +15,17 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from flask import Flask, Response, after_this_request, current_app, g, request
 from markupsafe import Markup, escape
 
-from weir_server import _site, _values, _work
+from weir_server import _asker, _site, _values, _work
 from weir_server._admin import Outcome
 from weir_server._holes import FIELD
 from weir_server._sender import Sender
 from weir_server._site import Mark, Site, Visit, leave, visiting
 
 if TYPE_CHECKING:
+    from flask_sqlalchemy import SQLAlchemy
     from sqlalchemy import MetaData
-    from sqlalchemy.engine import Engine
+
+    from weir_server._site import Engines
 
 __all__ = ["Weir", "private", "shared", "tag"]
 
@@ -38,12 +41,25 @@ class Weir:
     site: Site
 
     def __init__(
-        self, app: Flask | None = None, *, engine: "Engine | None" = None, metadata: "MetaData | None" = None
+        self,
+        app: Flask | None = None,
+        *,
+        db: "SQLAlchemy | None" = None,
+        engine: "Engines | None" = None,
+        metadata: "MetaData | None" = None,
     ) -> None:
         if app is not None:
-            self.init_app(app, engine=engine, metadata=metadata)
+            self.init_app(app, db=db, engine=engine, metadata=metadata)
 
-    def init_app(self, app: Flask, *, engine: "Engine | None" = None, metadata: "MetaData | None" = None) -> None:
+    def init_app(
+        self,
+        app: Flask,
+        *,
+        db: "SQLAlchemy | None" = None,
+        engine: "Engines | None" = None,
+        metadata: "MetaData | None" = None,
+    ) -> None:
+        """`db`: Flask-SQLAlchemy's, which must have its application already. `engine`, `metadata`: without it."""
         self.site = Site(app.config.get("WEIR", {}))
         # First of all, and last: what other hooks read counts too.
         app.before_request_funcs.setdefault(None, []).insert(0, self.begin)
@@ -53,14 +69,19 @@ class Weir:
         if engine is not None:
             if metadata is None:
                 raise ValueError("name the tables too: metadata=db.metadata")
-            self.watch = self.site.watch(engine, metadata)
+            self.watches = self.site.watch(engine, metadata)
+        elif db is not None:
+            with app.app_context():
+                self.watches = [
+                    watch for key, own in db.engines.items() for watch in self.site.watch(own, db.metadatas[key])
+                ]
 
     @property
     def sender(self) -> Sender:
         return self.site.sender
 
     def begin(self) -> None:
-        g.weir_visit = Visit()
+        g.weir_visit = self.site.visit(request.headers.get(_asker.FIELD))
         g.weir_token = visiting.set(g.weir_visit)
 
     def end(self, _: BaseException | None = None) -> None:

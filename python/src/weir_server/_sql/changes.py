@@ -4,7 +4,17 @@ from collections.abc import Sequence
 
 from weir_server._sql.queries import QueryReader
 from weir_server._sql.statement import Change, Insert, Value
-from weir_server._sql.tokens import BEFORE_TABLES, NotRead, Token, is_name, plain, split, value_of
+from weir_server._sql.tokens import (
+    BEFORE_TABLES,
+    NUMBERED,
+    NotRead,
+    Token,
+    is_name,
+    plain,
+    renumbered,
+    split,
+    value_of,
+)
 
 
 class ChangeReader(QueryReader):
@@ -66,7 +76,7 @@ class ChangeReader(QueryReader):
             if equals is None or not is_name(assignment[equals - 1]):
                 raise NotRead("an assignment")
             sets.append(plain(assignment[equals - 1]))
-        self.by_condition(table, end, tuple(sets))
+        self.by_condition(table, self.between(1, at), end, tuple(sets))
 
     def delete(self) -> None:
         parts = self.tokens
@@ -75,18 +85,29 @@ class ChangeReader(QueryReader):
         name, at = self.dotted(2)
         table = self.known(name)
         self.nested(parts)
-        self.by_condition(table, at, None)
+        self.by_condition(table, self.between(2, at), at, None)
 
-    def by_condition(self, table: str, at: int, sets: tuple[str, ...] | None) -> None:
+    def between(self, first: int, end: int) -> str:
+        """The text of some tokens."""
+        return self.sql[self.tokens[first].at : self.tokens[end].at if end < len(self.tokens) else None].strip()
+
+    def by_condition(self, table: str, written: str, at: int, sets: tuple[str, ...] | None) -> None:
         parts = self.tokens
         if at == len(parts):
-            self.found.change = Change(table, "", self.parameters, sets)
+            nothing = () if self.mark == NUMBERED else None
+            self.found.change = Change(table, written, "", self.parameters, sets, nothing)
             return
         later = [token for token in parts[at + 1 :] if token.is_word("ORDER", "LIMIT", "RETURNING", "FROM", "USING")]
-        if not parts[at].is_word("WHERE") or later:
+        is_at_cursor = at + 1 < len(parts) and parts[at + 1].is_word("CURRENT")
+        if not parts[at].is_word("WHERE") or later or is_at_cursor:
             self.found.written.add(table)
             return
-        self.found.change = Change(table, self.sql[parts[at].at :], parts[at].parameter, sets)
+        where = self.sql[parts[at].at :]
+        if self.mark == NUMBERED:
+            where, places = renumbered(where)
+            self.found.change = Change(table, written, where, 0, sets, places)
+        else:
+            self.found.change = Change(table, written, where, parts[at].parameter, sets)
 
     def dotted(self, at: int) -> tuple[Token, int]:
         """The last part of a name with dots, and the place behind it."""

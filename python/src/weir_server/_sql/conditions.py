@@ -155,7 +155,9 @@ class Facts:
 
 
 def column_at(parts: Sequence[Token], at: int) -> tuple[Column | None, int]:
-    """`alias.column` at this place, and the place behind it."""
+    """`alias.column` at this place, perhaps with a schema before it, and the place behind it."""
+    if at + 4 < len(parts) and is_name(parts[at]) and parts[at + 1].text == "." and parts[at + 3].text == ".":
+        at += 2
     if at + 2 < len(parts) + 0 and is_name(parts[at]) and parts[at + 1].text == "." and is_name(parts[at + 2]):
         end = at + 3
         if end + 1 < len(parts) and parts[end].text == "::" and parts[end + 1].is_word("TEXT"):

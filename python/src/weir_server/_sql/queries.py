@@ -19,6 +19,7 @@ class QueryReader:
 
     def __init__(self, sql: str, schema: Schema, mark: str) -> None:
         self.sql = sql
+        self.mark = mark
         self.schema = schema
         self.lower = {name.lower(): name for name in schema}
         self.tokens, self.parameters = tokens(sql, mark)

@@ -14,6 +14,26 @@ REFRESH = re.compile(
 )
 # What other tables that refer to these lose is changed too.
 CASCADE = re.compile(r"\s*(?:TRUNCATE|DROP)\b.*\bCASCADE\b", re.IGNORECASE | re.DOTALL)
+# Words such as REPLACE and UPDATE stand in queries too: as a function, as a lock, in a text.
+QUERY = re.compile(r"[\s(]*(?:SELECT|WITH|VALUES|TABLE)\b", re.IGNORECASE)
+NAME = r"""(?:[\w$.]|"[^"]*"|`[^`]*`|\[[^\]]*\])+"""
+CHANGE_WITHIN = re.compile(
+    rf"\b(?:INTO|DELETE\s+FROM|UPDATE\s+(?:OR\s+\w+\s+)?(?:ONLY\s+)?{NAME}(?:\s+(?:AS\s+)?{NAME})?\s+SET)(?!\w)",
+    re.IGNORECASE,
+)
+COMMENTS_AND_TEXTS = re.compile(r"--[^\n]*|/\*.*?\*/|'[^']*'", re.DOTALL)
+# What a database says of the time, or of chance; without brackets some names are columns.
+CLOCK = re.compile(
+    r"""(?<![\w.'"`])(?:CURRENT_(?:TIMESTAMP|DATE|TIME)|LOCALTIME(?:STAMP)?|SYSDATE|SYSTIMESTAMP)(?![\w"`])
+    |(?<![\w.])(?:NOW|(?:STATEMENT|CLOCK|TRANSACTION|UTC|UNIX)_TIMESTAMP|TIMEOFDAY|CUR(?:DATE|TIME)|UTC_(?:DATE|TIME)
+        |GET(?:UTC)?DATE|SYS(?:UTC)?DATETIME|RAND(?:OM)?|NEWID)\s*\(
+    |(?<![\w.])(?:DATE|TIME|DATETIME|JULIANDAY|UNIXEPOCH)\s*\(\s*\)
+    |(?<![\w.])AGE\s*\([^,()]*\)|DBMS_RANDOM
+    |'(?:now|today|tomorrow|yesterday)'""",
+    re.IGNORECASE | re.VERBOSE,
+)
+# It takes a part out of a date, such as the day: perhaps to compare it with today's.
+CALENDAR = re.compile(r"(?:_EXTRACT|\bEXTRACT|\bDATE_PART|\bSTRFTIME|\bTO_CHAR|\bDATE_FORMAT)\s*\(", re.IGNORECASE)
 TRANSACTION = {"BEGIN": "begin", "START": "begin", "COMMIT": "commit", "END": "commit", "ROLLBACK": "rollback"}
 HARMLESS = ("SAVEPOINT", "RELEASE", "SET", "PRAGMA", "SHOW")
 
@@ -21,9 +41,12 @@ HARMLESS = ("SAVEPOINT", "RELEASE", "SET", "PRAGMA", "SHOW")
 def read(sql: str, schema: Schema, mark: str = "%s") -> Statement:
     """`mark` stands for a parameter."""
     try:
-        return StatementReader(sql, schema, mark).statement()
+        found = StatementReader(sql, schema, mark).statement()
     except (NotRead, IndexError, RecursionError):
-        return _roughly(sql, schema)
+        found = _roughly(sql, schema)
+    found.asks_clock = CLOCK.search(sql) is not None
+    found.asks_calendar = CALENDAR.search(sql) is not None
+    return found
 
 
 def _roughly(sql: str, schema: Schema) -> Statement:
@@ -38,9 +61,17 @@ def _roughly(sql: str, schema: Schema) -> Statement:
         return found
     if CASCADE.match(sql):
         found.written = set(schema)
-    elif re.search(rf"\b(?:{'|'.join(WRITES)})\b", sql, re.IGNORECASE):
+    elif may_write(sql):
         found.written = set(found.tables)
     return found
+
+
+def may_write(sql: str) -> bool:
+    # What a backslash means depends on the database: a text with one may end elsewhere.
+    plain = sql if "\\" in sql else COMMENTS_AND_TEXTS.sub(" ", sql)
+    if QUERY.match(plain):
+        return CHANGE_WITHIN.search(plain) is not None
+    return re.search(rf"\b(?:{'|'.join(WRITES)})\b", sql, re.IGNORECASE) is not None
 
 
 def tables_named(sql: str, schema: Schema) -> set[str]:

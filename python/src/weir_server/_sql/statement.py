@@ -56,11 +56,21 @@ class Change:
     """An UPDATE or DELETE of one table by a plain condition."""
 
     table: str
+    # The table as it was written: perhaps with its schema.
+    written: str
     # The condition as it was written, with the place of its first parameter.
     where: str
     first_parameter: int
     # The columns that an UPDATE sets; None for a DELETE.
     sets: tuple[str, ...] | None
+    # If parameters are numbered, the places of those in the condition.
+    places: tuple[int, ...] | None = None
+
+    def given(self, parameters: Any) -> Any:
+        """The parameters of the condition."""
+        if self.places is not None:
+            return tuple(parameters[place] for place in self.places)
+        return parameters[self.first_parameter :] if isinstance(parameters, list | tuple) else parameters
 
 
 @dataclass
@@ -80,6 +90,10 @@ class Statement:
     transaction: str = ""
     # Nobody knows what it reads.
     unknown: bool = False
+    # It asks the database for the time, or for chance.
+    asks_clock: bool = False
+    # It takes parts out of dates.
+    asks_calendar: bool = False
 
     def by_rows(self) -> set[str]:
         """The tables of which it reads single rows."""

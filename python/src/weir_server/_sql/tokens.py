@@ -9,7 +9,7 @@ from weir_server._sql.statement import Value
 
 @dataclass(frozen=True)
 class Token:
-    # "name", "quoted", "string", "number", "parameter", "named", "sign", "group"
+    # "name", "quoted", "string", "number", "parameter", "named", "numbered", "sign", "group"
     kind: str
     text: str
     at: int
@@ -27,6 +27,7 @@ TOKEN = re.compile(
     |(?P<string>'(?:[^']|'')*')
     |(?P<named>%\(\w+\)s)
     |(?P<parameter>%s|\?)
+    |(?P<numbered>\$\d+)
     |(?P<number>\d+(?:\.\d+)?\b)
     |(?P<name>[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)
     |(?P<sign><=|>=|<>|!=|::|\|\||->>|->|%%|.)""",
@@ -34,6 +35,10 @@ TOKEN = re.compile(
 )
 
 
+# The mark of drivers that number their parameters: $1, $2.
+NUMBERED = "$"
+# A cast to these compares as the value itself does.
+PLAIN_CASTS = ("INTEGER", "BIGINT", "SMALLINT", "VARCHAR", "TEXT", "UUID")
 # What may stand where a table is expected, before its name.
 BEFORE_TABLES = ("OR", "ONLY", "LOW_PRIORITY", "IGNORE", "QUICK")
 
@@ -51,7 +56,7 @@ def tokens(sql: str, mark: str) -> tuple[list[Token], int]:
         kind, text, at = match.lastgroup or "sign", match.group(), match.start()
         if kind == "blank":
             continue
-        if kind == "parameter" and text != mark:
+        if (kind == "parameter" and text != mark) or (kind == "numbered" and mark != NUMBERED):
             # PostgreSQL has an operator of that name.
             kind = "sign"
         after_escape = bool(stack[-1]) and stack[-1][-1].is_word("ESCAPE")
@@ -100,11 +105,15 @@ def split(parts: Sequence[Token], sign: str) -> list[list[Token]]:
 
 def value_of(parts: Sequence[Token]) -> Value | None:
     """A parameter or a literal; None for an expression."""
+    if len(parts) == 3 and parts[1].text == "::" and parts[2].is_word(*PLAIN_CASTS):
+        parts = parts[:1]
     if len(parts) != 1:
         return None
     token = parts[0]
     if token.kind == "parameter":
         return Value(token.parameter)
+    if token.kind == "numbered":
+        return Value(int(token.text[1:]) - 1)
     if token.kind == "named":
         return Value(token.text.removeprefix("%(").removesuffix(")s").removeprefix(":"))
     if token.kind == "number" and token.text.isdigit():
@@ -112,3 +121,18 @@ def value_of(parts: Sequence[Token]) -> Value | None:
     if token.kind == "string":
         return Value(None, token.text[1:-1].replace("''", "'"))
     return None
+
+
+def renumbered(sql: str) -> tuple[str, tuple[int, ...]]:
+    """A part of a statement with numbered parameters, numbered from one again; and their places before."""
+    places: list[int] = []
+    pieces: list[str] = []
+    for match in TOKEN.finditer(sql):
+        text = match.group()
+        if match.lastgroup == "numbered":
+            place = int(text[1:]) - 1
+            if place not in places:
+                places.append(place)
+            text = f"${places.index(place) + 1}"
+        pieces.append(text)
+    return "".join(pieces), tuple(places)

@@ -1,6 +1,7 @@
 """The command line of `audit`."""
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -43,28 +44,44 @@ def main(arguments: Sequence[str]) -> int:
     given = made.parse_args(arguments)
     for name in ("url", "origin"):
         value = getattr(given, name)
-        if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).netloc):
+        if value and not is_url(value):
             made.error(f"{value} is not a URL such as http://127.0.0.1:8080/")
-    if given.pages < 1 or given.rate <= 0 or given.seconds <= 0:
-        made.error("--pages, --seconds and --rate must be more than 0")
+    if not (given.pages > 0 and given.rate > 0 and given.seconds > 0 and given.timeout > 0):
+        made.error("--pages, --seconds, --rate and --timeout must be more than 0")
     try:
+        re.compile(given.exclude or "")
         users = [cookies(value) for value in (given.user_a, given.user_b) if value]
-    except OSError as error:
+    except re.error as error:
+        made.error(f"--exclude {given.exclude}: {error}")
+    except (OSError, ValueError) as error:
         made.error(str(error))
     site = urlsplit(given.url)
     client = Client(f"{site.scheme}://{site.netloc}", given.origin, given.rate, given.timeout)
     first = client.through("/robots.txt")
-    if first.error:
-        print(f"weir: {given.url} does not answer: {first.error}", file=sys.stderr)
+    # Without the application to compare with, no leak would be found: that must not look as if there were none.
+    silent = first.error or (given.origin and client.past("/robots.txt").error)
+    if silent:
+        print(f"weir: {given.url if first.error else given.origin} does not answer: {silent}", file=sys.stderr)
         return 2
     found = audit(client, Frontier(given.url, first, given.exclude), users, given)
     (report.as_json if given.json else report.as_text)(found, sys.stdout)
     return found.code
 
 
+def is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+
+
 def cookies(value: str) -> str:
     text = Path(value[1:]).read_text().strip() if value.startswith("@") else value
-    return text.removeprefix("Cookie:").strip()
+    text = text.removeprefix("Cookie:").strip()
+    if "=" not in text or not text.isascii() or not text.isprintable():
+        raise ValueError(f"{value} is no line of cookies such as sessionid=abc; csrftoken=def")
+    return text
 
 
 def audit(client: Client, frontier: Frontier, users: list[str], given: argparse.Namespace) -> Report:

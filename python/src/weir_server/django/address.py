@@ -5,7 +5,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from weir_server._admin import usual_addresses, write_down
+from weir_server import _where
+from weir_server._where import usual_addresses
 from weir_server.django.conf import conf
 
 
@@ -17,7 +18,12 @@ def addresses() -> tuple[str, ...]:
 def tell_others() -> None:
     """A shell, a Celery worker, a job that publishes: they change the same database, and are told nothing."""
     if conf().admin is None:
-        write_down(database())
+        _where.write_down_what_was_told(database())
+
+
+def write_down(address: str) -> None:
+    """An edge has named it."""
+    _where.write_down(database(), address)
 
 
 @cache

@@ -9,6 +9,7 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.db.models.sql.constants import MULTI
 
 from weir_server import _reads, _tags
+from weir_server._reads import Hold
 from weir_server._sql import Followed, Statement
 from weir_server._work import Work
 from weir_server.django import quiet
@@ -21,7 +22,7 @@ Rows = Sequence[Sequence[Any]]
 class Recorder:
     """What one page has read."""
 
-    __slots__ = ("began", "ended", "reused", "tags", "timed")
+    __slots__ = ("began", "daily", "ended", "reused", "tags", "timed")
 
     def __init__(self) -> None:
         self.tags: set[str] = set()
@@ -30,6 +31,8 @@ class Recorder:
         self.began = time.time()
         # A query asked for what is before or after this hour: the page changes without a write.
         self.timed = False
+        # A query asked for a date: the page may be another one tomorrow.
+        self.daily = False
         # It is what `cache_page` has kept: its tags are not known.
         self.reused = False
 
@@ -53,7 +56,9 @@ class Recorder:
                     self.whole(followed.table)
             else:
                 compiler.weir_followed = (self, statement.followed)  # type: ignore[attr-defined]
-        self.timed = self.timed or statement.unknown or _reads.is_about_now(sql, parameters, self.began)
+        hold = _reads.hold(statement, parameters, self.began)
+        self.timed = self.timed or statement.unknown or hold is Hold.SHORT
+        self.daily = self.daily or hold is Hold.DAY
 
     def whole(self, table: str) -> None:
         name = label(table)

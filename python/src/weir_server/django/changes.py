@@ -19,9 +19,9 @@ from weir_server._admin import Admin
 from weir_server._sender import Sender, Ticket, drain_at_exit
 from weir_server._sql import Insert, Statement, Table
 from weir_server.django import capture
-from weir_server.django.address import addresses
+from weir_server.django.address import addresses, write_down
 from weir_server.django.conf import conf
-from weir_server.django.schema import label, schema, statements
+from weir_server.django.schema import is_view, label, schema, statements
 
 Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
 
@@ -156,12 +156,12 @@ def inserted(insert: Insert, parameters: Any, many: bool) -> set[str]:
 
 
 def is_exact(statement: Statement, many: bool) -> bool:
-    """Whether the rows that it changes can be asked for."""
+    """Whether the rows that it changes can be asked for. Those of a view can perhaps not be locked."""
     change = statement.change
     table = schema().get(change.table) if change else None
-    return bool(
-        change and table and table.pk and not many and not _migrating and not (change.sets and table.pk in change.sets)
-    )
+    if change is None or table is None or table.pk is None or many or _migrating:
+        return False
+    return not (change.sets and table.pk in change.sets) and not is_view(change.table)
 
 
 class Database:
@@ -170,7 +170,9 @@ class Database:
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
         self.locks_whole = connection.vendor == "sqlite"
-        self.locks_rows = connection.features.has_select_for_update
+        # SQL Server says it in another place.
+        is_usual = not getattr(connection.features, "for_update_after_from", False)
+        self.locks_rows = connection.features.has_select_for_update and is_usual
 
     def quote(self, name: str) -> str:
         return self.connection.ops.quote_name(name)
@@ -245,9 +247,8 @@ def deliver(tags: set[str]) -> None:
 @cache
 def sender() -> Sender:
     known = conf()
-    new = Sender(
-        Admin(addresses if known.admin is None else known.admin, known.token_file), sure=known.admin is not None
-    )
+    admin = Admin(addresses if known.admin is None else known.admin, known.token_file, write_down)
+    new = Sender(admin, sure=known.admin is not None)
     drain_at_exit(new)
     return new
 

@@ -6,9 +6,12 @@ from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils import timezone
 from django.utils.http import parse_http_date_safe
 
 from weir_server import _tags
+from weir_server._asker import VARIABLE, asker
+from weir_server._reads import to_midnight
 from weir_server._work import FIELD, Work
 from weir_server.django import capture, changes, holes, values
 from weir_server.django.capture import Recorder
@@ -68,6 +71,8 @@ class Visit:
         self.reads = request.method in READS
         self.recorder: Recorder | None = None
         self.request = request
+        self.asker = asker(request.META.get(VARIABLE))
+        changes.sender().admin.meet(self.asker)
         self.hole = holes.open_hole(request) if self.reads else None
         self.places = values.open_places(request) if self.reads else None
         self.tokens: list[tuple[Callable[[Any], None], Any]] = []
@@ -118,11 +123,15 @@ class Visit:
             add_tags(response, tags)
         if self.recorder.reused:
             response[CONTROL] = as_kept(response)
-        # Where nobody can be told of a change, nothing is kept beyond what the location says.
-        ttl = conf().ttl if not conf().purge or changes.sender().admin.is_there() else None
-        if ttl is not None and self.may_be_kept(response):
-            response[CONTROL] = f"max-age={ttl}"
+        ttl = conf().ttl
+        if ttl is not None and self.may_be_kept(response) and self.can_be_purged:
+            response[CONTROL] = f"max-age={at_most(ttl, self.recorder)}"
         return response
+
+    @property
+    def can_be_purged(self) -> bool:
+        """Where nobody can be told of a change, nothing is kept beyond what the location says."""
+        return not conf().purge or changes.sender().admin.reaches(self.asker)
 
     def may_be_kept(self, response: HttpResponseBase) -> bool:
         return self.recorder is not None and may_be_kept(response, self.recorder)
@@ -133,6 +142,13 @@ def as_kept(response: HttpResponseBase) -> str:
     left = (parse_http_date_safe(response.get("Expires", "")) or 0) - int(time.time())
     is_public = "public" in response.get(CONTROL, "")
     return f"{'public, s-maxage' if is_public else 'max-age'}={max(0, left)}"
+
+
+def at_most(ttl: int, recorder: Recorder) -> int:
+    """A page that asked for a date is kept until a day ends: that of the zone in use, of the machine, or of UTC."""
+    if not recorder.daily:
+        return ttl
+    return min(ttl, to_midnight(time.time(), timezone.get_current_timezone(), None))
 
 
 def may_be_kept(response: HttpResponseBase, recorder: Recorder) -> bool:

@@ -15,7 +15,7 @@ from weir_server.audit.advice import ADVICE
 from weir_server.django import capture, changes
 from weir_server.django.conf import conf
 from weir_server.django.decorators import CONTROL
-from weir_server.django.middleware import may_be_kept
+from weir_server.django.middleware import at_most, may_be_kept
 from weir_server.django.testing import is_personal
 
 
@@ -57,7 +57,7 @@ def verdict(request: HttpRequest, response: HttpResponseBase, recorder: capture.
     fields = testing.fields_of(response)
     ttl = conf().ttl
     if recorder is not None and ttl is not None and may_be_kept(response, recorder):
-        fields.append((CONTROL, f"max-age={ttl}"))
+        fields.append((CONTROL, f"max-age={at_most(ttl, recorder)}"))
     if request.method not in ("GET", "HEAD"):
         return Judged("method")
     personal, authorization = is_personal(request), "HTTP_AUTHORIZATION" in request.META
