@@ -71,7 +71,7 @@ impl de::Error for Fault {
     fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
         let expected = expected.to_string();
         // serde says "a tuple of size 2" and the like.
-        match expected.strip_prefix("a tuple of size ").or(expected.strip_prefix("tuple of ")) {
+        match expected.strip_prefix("a tuple of size ").or_else(|| expected.strip_prefix("tuple of ")) {
             Some(size) => {
                 let size = size.split(' ').next().unwrap_or(size);
                 Self::value(format!("must be a list of {size} elements, not of {length}"))
