@@ -329,6 +329,10 @@ def test_a_change_is_asked_for_as_it_was_written() -> None:
         ("UPDATE article SET title = 1", "article", ""),
         ("DELETE FROM x.article WHERE x.article.id = 1", "x.article", "x.article.id = 1"),
         ("DELETE FROM article", "article", ""),
+        # As Django's `flush` writes it.
+        ('DELETE FROM "article";', '"article"', ""),
+        ("DELETE FROM article -- all of them", "article", ""),
+        ("UPDATE article SET title = 1 WHERE id = 1 ; -- one", "article", "WHERE id = 1"),
     ):
         change = read(sql).change
         assert change and (change.table, change.written) == ("article", written) and change.where.endswith(where), sql

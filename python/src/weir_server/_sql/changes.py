@@ -88,8 +88,9 @@ class ChangeReader(QueryReader):
         self.by_condition(table, self.between(2, at), at, None)
 
     def between(self, first: int, end: int) -> str:
-        """The text of some tokens."""
-        return self.sql[self.tokens[first].at : self.tokens[end].at if end < len(self.tokens) else None].strip()
+        """The text of some tokens, without a semicolon or a comment that follows them."""
+        last = self.tokens[end - 1]
+        return self.sql[self.tokens[first].at : last.at + len(last.text)]
 
     def by_condition(self, table: str, written: str, at: int, sets: tuple[str, ...] | None) -> None:
         parts = self.tokens
@@ -102,7 +103,7 @@ class ChangeReader(QueryReader):
         if not parts[at].is_word("WHERE") or later or is_at_cursor:
             self.found.written.add(table)
             return
-        where = self.sql[parts[at].at :]
+        where = self.between(at, len(parts))
         if self.mark == NUMBERED:
             where, places = renumbered(where)
             self.found.change = Change(table, written, where, 0, sets, places)
