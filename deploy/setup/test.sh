@@ -15,15 +15,11 @@ export WEIR_REDIS_SERVER WEIR_UWSGI=$PWD/.venv/bin/uwsgi
 WEIR_DEMO_STATE=$(mktemp -d)
 output=$(mktemp)
 of_python=$(mktemp)
-of_stores=$(mktemp)
 python_tests=
-store_tests=
 # What still runs when this script is stopped ends with it.
 end() {
-  for tests in $python_tests $store_tests; do
-    kill -TERM -- "-$tests" 2>/dev/null || true
-  done
-  rm -rf "$WEIR_DEMO_STATE" "$output" "$of_python" "$of_stores"
+  [ -z "$python_tests" ] || kill -TERM -- "-$python_tests" 2>/dev/null || true
+  rm -rf "$WEIR_DEMO_STATE" "$output" "$of_python"
 }
 trap end EXIT
 trap 'exit 130' INT TERM HUP
@@ -89,35 +85,16 @@ export WEIR_WHEEL=$PWD/$WEIR_WHEEL WEIR_BIN=$PWD/target/debug/weir
 setsid deploy/setup/test_python.sh >"$of_python" 2>&1 </dev/null &
 python_tests=$!
 
-# What is kept in Redis, once more in Valkey; and the Redis of the simulator keeps the contract that Redis keeps. Beside the
-# others too: most of it waits for servers that are away.
-stores() {
-  output=$(mktemp)
-  trap 'rm -f "$output"' EXIT
-  export RUST_TEST_THREADS=2
-  if WEIR_REDIS_SERVER=$(deploy/setup/valkey.sh); then
-    run -- store:: redis
-  else
-    say "Valkey is not tested."
-  fi
-  WEIR_REDIS_SERVER=$PWD/target/debug/redis-twin
-  run -- store::contract
-  [ "${#unsteady[@]}" -eq 0 ] || say "Look into these, they failed once: ${unsteady[*]}"
-}
-# In a process group of its own, as `setsid` makes one.
-set -m
-stores >"$of_stores" 2>&1 </dev/null &
-store_tests=$!
-set +m
-
 run
-
-say "The tests with other stores:"
-code=0
-wait "$store_tests" || code=$?
-store_tests=
-cat "$of_stores"
-[ "$code" -eq 0 ] || exit "$code"
+# What is kept in Redis, once more in Valkey.
+if WEIR_REDIS_SERVER=$(deploy/setup/valkey.sh); then
+  run -- store:: redis
+else
+  say "Valkey is not tested."
+fi
+# The Redis of the simulator keeps the contract that Redis keeps.
+WEIR_REDIS_SERVER=$PWD/target/debug/redis-twin
+run -- store::contract
 
 say "The tests of the Python package:"
 code=0
