@@ -9,7 +9,7 @@ tests() { ../.venv/bin/python ../deploy/setup/leave_nothing.py ../.venv/bin/pyth
 failures=$(mktemp)
 trap 'rm -f "$failures"' EXIT
 # The tests of one file stay in one process. Most wait most of the time, for a server to start or a page to be made.
-if tests --numprocesses "$((2 * $(nproc)))" --dist loadfile --no-loadscope-reorder | tee "$failures"; then
+if tests --numprocesses "$(nproc)" --dist loadfile --no-loadscope-reorder | tee "$failures"; then
   exit 0
 fi
 # As in test.sh: what failed is asked once more, alone, and named if it passes then.
