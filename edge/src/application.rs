@@ -21,6 +21,7 @@ use std::future::pending;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use http::header::SET_COOKIE;
 use parking_lot::Mutex;
@@ -92,6 +93,11 @@ impl Application {
 
     pub(crate) fn adapters(&self) -> &Arc<Adapters> {
         &self.adapters
+    }
+
+    /// What an application is told of where changes purge.
+    pub(crate) fn admin_value(&self) -> Option<Bytes> {
+        self.admin.value()
     }
 
     /// Counts the failure, and logs which server failed and why: `more` times since the last such line.

@@ -114,8 +114,8 @@ pub struct RequestHead {
     /// The values of the variables that the pool's settings leave to the location, by the number that stands there.
     #[prost(bytes = "bytes", repeated, tag = "31")]
     pub values: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
-    /// The address of the client that has caused the request, for its part of the pool alone: the application never hears of it. Empty:
-    /// `client_address`, unless the request is `shared`.
+    /// The address of the client that has caused the request, for its part of the pool alone: the application never hears of it. With its
+    /// port behind it where its connection carries many requests at once. Empty: `client_address`, unless the request is `shared`.
     #[prost(string, tag = "32")]
     pub caused_by: ::prost::alloc::string::String,
 }

@@ -24,7 +24,7 @@ struct Order {
 }
 
 #[derive(Serialize)]
-struct Purged<'a> {
+struct PurgeAnswer<'a> {
     /// Which edge answers.
     edge: String,
     #[serde(flatten)]
@@ -52,7 +52,7 @@ pub(super) async fn answer(edge: &Edge, request: &Request<Bytes>) -> Answer {
     };
     let outcome = edge.purger.purge(&purge).await;
     let status = if outcome.complete { StatusCode::OK } else { StatusCode::ACCEPTED };
-    json(status, &Purged { edge: edge.settings.name(), outcome: &outcome })
+    json(status, &PurgeAnswer { edge: edge.settings.name(), outcome: &outcome })
 }
 
 impl Order {

@@ -12,7 +12,7 @@ use ring::hmac;
 use weir_proto::origin::Field;
 
 /// Taken out of what clients send: see `request::forwarded`.
-const NAME: &[u8] = b"weir-admin";
+pub(crate) const NAME: &[u8] = b"weir-admin";
 /// What is signed begins with it: the token signs nothing else that looks so.
 const PURPOSE: &str = "weir-admin";
 
@@ -25,9 +25,12 @@ impl AdminField {
         self.0.store(value.map(|value| Bytes::from(value).into()));
     }
 
+    pub(super) fn value(&self) -> Option<Bytes> {
+        self.0.load().as_deref().cloned()
+    }
+
     pub(super) fn field(&self) -> Option<Field> {
-        let value = Bytes::clone(self.0.load().as_deref()?);
-        Some(Field { name: Bytes::from_static(NAME), value })
+        Some(Field { name: Bytes::from_static(NAME), value: self.value()? })
     }
 }
 

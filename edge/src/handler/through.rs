@@ -15,7 +15,7 @@ use weir_proto::plain::PlainRequest;
 
 use crate::Edge;
 use crate::acme::CHALLENGE_PATH;
-use crate::application::{Application, Failure, OriginReply};
+use crate::application::{Application, Failure, OriginReply, admin_field};
 use crate::handler::pass::BypassCall;
 use crate::handler::{self, finish};
 use crate::reply::{Reply, answer, first_chunk};
@@ -92,6 +92,9 @@ impl ThroughRequest {
         let application = &edge.cache.application;
         let patience = application.patience(location.timeout);
         let head_only = head.method == "HEAD";
+        let mut fields = head.fields.handed_on()?;
+        let (sent, admin) = (fields.len(), application.admin_value());
+        fields.extend(admin.as_deref().map(|value| (admin_field::NAME, value)));
         let request = PlainRequest {
             pool: location.pool.as_deref()?,
             method: if head_only { "HEAD" } else { "GET" },
@@ -99,7 +102,7 @@ impl ThroughRequest {
             scheme: via.scheme.as_str(),
             protocol: protocol(version),
             authority: head.host.map_or("", |host| host.as_str()),
-            fields: &head.fields.handed_on()?,
+            fields: &fields,
             client: client.is_named_by_address().then_some(client.address),
             client_address: &client.address_text(),
             client_port: client.port,
@@ -116,7 +119,11 @@ impl ThroughRequest {
         };
         let asked = match application.ask_here(&request) {
             Some(replies) => AskedRequest::Made(replies, patience),
-            None => AskedRequest::Copied(Box::new(request.to_head())),
+            // What is sent to another process gets that field on its way.
+            None => {
+                let request = PlainRequest { fields: fields.get(..sent)?, ..request };
+                AskedRequest::Copied(Box::new(request.to_head()))
+            }
         };
         let request = Self {
             location: location.clone(),
