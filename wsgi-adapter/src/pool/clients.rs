@@ -102,6 +102,12 @@ impl Clients {
         }
     }
 
+    /// One reply less that is left unread. Tells whether its connection may have a place again.
+    pub(super) fn has_read(&mut self, holder: Option<Holder>) -> bool {
+        self.give_back(holder, Resource::Unread);
+        holder.is_some_and(|holder| self.on_connection(holder, Resource::Unread) == UNREAD - 1)
+    }
+
     pub(super) fn give_back(&mut self, holder: Option<Holder>, resource: Resource) {
         let Some(holder) = holder else { return };
         one_less(&mut self.held, holder.client, resource);
@@ -164,9 +170,9 @@ mod tests {
             clients.take(idle, Resource::Place);
         }
         assert!(!clients.may_have(idle, Resource::Place) && clients.may_have(other, Resource::Place));
-        clients.give_back(idle, Resource::Unread);
+        assert!(clients.has_read(idle));
         assert!(clients.may_have(idle, Resource::Place), "it has read one");
-        (1..UNREAD).for_each(|_| clients.give_back(idle, Resource::Unread));
+        (1..UNREAD).for_each(|_| assert!(!clients.has_read(idle)));
         (0..2).for_each(|_| clients.give_back(idle, Resource::Place));
         assert!(clients.held.is_empty() && clients.by_connection.is_empty());
         let mut unbounded = Clients::new([40, 3, 1, 0], 100);

@@ -20,8 +20,9 @@ impl<'a> Unread<'a> {
 
 impl Drop for Unread<'_> {
     fn drop(&mut self) {
-        self.pool.state.lock().clients.give_back(self.holder, Resource::Unread);
-        // Its connection may have a place again.
-        self.pool.serve_waiters();
+        let frees = self.pool.state.lock().clients.has_read(self.holder);
+        if frees {
+            self.pool.serve_waiters();
+        }
     }
 }
