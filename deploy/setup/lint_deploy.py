@@ -2,14 +2,16 @@
 """lint_deploy.py PROMTOOL: checks, offline, what deploy/ holds for containers, Kubernetes, Prometheus. Exit 1: wrong.
 
 Every image is pinned. Every kustomization is built and its resources are held against the schemas of Kubernetes, of
-three versions. Alert rules go through promtool; every query of the dashboard and the alerts must parse and name metrics
-that the services have.
+three versions. What images are built from holds the manifest of each crate, and each file that is compiled in. Alert
+rules go through promtool; every query of the dashboard and the alerts must parse and name metrics that the services
+have.
 """
 
 import json
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import kubernetes_validate
@@ -44,6 +46,7 @@ def main(promtool):
         kubernetes(DEPLOY / path)
     for place, image in [*compose_images(), *base_images()]:
         pinned(place, image)
+    context()
     alerts(promtool)
     known = {prefix: words(Path(source)) for prefix, source in SOURCES.items()}
     for place, query in [*dashboard_queries(), *alert_queries()]:
@@ -73,6 +76,27 @@ def kubernetes(path):
 def images(name, resource):
     for image in re.findall(r'"image": "([^"]+)"', json.dumps(resource)):
         pinned(name, image)
+
+
+def context():
+    """The engine is sent only what .dockerignore lets through: there, cargo must find the workspace whole."""
+    kept = [line[1:] for line in Path(".dockerignore").read_text().splitlines() if line.startswith("!")]
+    listed = subprocess.run(["git", "ls-files", "-z", *kept], capture_output=True, text=True, check=True)
+    files = {Path(file) for file in listed.stdout.split("\0") if file}
+    for file in sorted(files):
+        if file.suffix == ".rs" and not {"fuzzed.rs", "tests.rs", "tests"} & set(file.parts):
+            for included in re.findall(r'include_(?:str|bytes)!\(\s*"([^"]+)"', file.read_text()):
+                path = (file.parent / included).resolve().relative_to(Path.cwd())
+                if path not in files:
+                    wrong.append(f".dockerignore: images are built without {path}, which {file} includes")
+    with tempfile.TemporaryDirectory() as sent:
+        for file in files:
+            (Path(sent) / file).parent.mkdir(parents=True, exist_ok=True)
+            (Path(sent) / file).write_bytes(file.read_bytes())
+        command = ["cargo", "metadata", "--no-deps", "--offline", "--locked", "--format-version", "1"]
+        read = subprocess.run(command, cwd=sent, capture_output=True, text=True)
+    if read.returncode != 0:
+        wrong.append(f".dockerignore: images are built without what cargo needs: {' '.join(read.stderr.split())}")
 
 
 def compose_images():

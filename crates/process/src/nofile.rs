@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -32,9 +33,14 @@ pub fn raise_nofile() -> u64 {
     limit
 }
 
+/// The limit as it was last read, so that not each request at the application reads it; 0 before.
+static LAST_READ: AtomicU64 = AtomicU64::new(0);
+
 /// How many files may be open at once; `u64::MAX` where there is no limit.
 pub fn limit() -> u64 {
-    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    LAST_READ.store(limit, Ordering::Relaxed);
+    limit
 }
 
 /// How many files a process may let itself have open at once; `u64::MAX` where there is no limit.
@@ -71,8 +77,8 @@ pub fn share() -> u64 {
 /// gives the lowest number that is free, so that the number tells how many are in use.
 pub fn may_have(descriptor: impl AsFd, purpose: Purpose) -> io::Result<()> {
     let number = u64::try_from(descriptor.as_fd().as_raw_fd()).unwrap_or(0);
-    let files = limit();
-    if number < part(purpose, files).saturating_add(own(files) / 2) { Ok(()) } else { Err(out()) }
+    let is_within = |files: u64| number < part(purpose, files).saturating_add(own(files) / 2);
+    if is_within(LAST_READ.load(Ordering::Relaxed)) || is_within(limit()) { Ok(()) } else { Err(out()) }
 }
 
 /// The error of whoever gets no descriptor.
