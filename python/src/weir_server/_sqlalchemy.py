@@ -32,7 +32,7 @@ def watch_others(note: Callable[[set[str], Hold], None]) -> None:
 
     def after(connection: Connection, *_: Any) -> None:
         if connection.dialect not in _watched:
-            note(set(), Hold.SHORT)
+            note({_tags.EVERYTHING}, Hold.SHORT)
 
     event.listen(Engine, "after_cursor_execute", after)
 
@@ -135,14 +135,19 @@ class Watch:
             self.deliver(tags)
 
     def hold(self, statement: Statement, parameters: Any) -> Hold:
-        known = self.statements.schema
-        is_known = not statement.unknown and all(table in known for table in statement.tables)
+        is_known = self.is_known(statement)
         return _reads.hold(statement, parameters, self.began()) if is_known else Hold.SHORT
+
+    def is_known(self, statement: Statement) -> bool:
+        """Whether all that it reads has tags."""
+        known = self.statements.schema
+        return not statement.unknown and all(table in known for table in statement.tables)
 
     def read_by(self, statement: Statement, parameters: Any) -> set[str]:
         # Rows come out of the cursor later, where nobody looks: what is followed counts as a whole.
         whole = {*statement.tables, *(one.table for one in statement.followed)}
-        return {self.label(table) for table in whole} | _reads.pinned(statement, parameters, self.statements.schema)
+        found = {self.label(table) for table in whole} | _reads.pinned(statement, parameters, self.statements.schema)
+        return found if self.is_known(statement) else found | {_tags.EVERYTHING}
 
     def written_by(self, statement: Statement, parameters: Any, many: bool) -> set[str]:
         insert = statement.insert

@@ -39,6 +39,8 @@ _inserting: ContextVar[bool] = ContextVar("weir_inserting", default=False)
 _migrating = False
 # Errors after which nobody knows what the database has done: the connection may have been lost behind it.
 LOST = (OperationalError, InterfaceError)
+# A statement that runs a procedure.
+CALLS = re.compile(r"\s*(?:CALL|EXEC(?:UTE)?)\b", re.IGNORECASE)
 RETURNING = re.compile(r"\bRETURNING\b", re.IGNORECASE)
 
 
@@ -70,6 +72,8 @@ def noticed(execute: Execute, sql: Any, parameters: Any, many: bool, context: di
         result = execute(sql, parameters, many, context)
         if recorder is not None:
             recorder.note(statement, text, parameters)
+        if statement.unknown and CALLS.match(text):
+            called(connection, text)
         if statement.transaction:
             by_hand(connection, statement.transaction)
         return result
@@ -137,6 +141,12 @@ def written_out(sql: Any, context: dict[str, Any]) -> str:
         return str(sql.as_string(context["connection"].connection))
     except (AttributeError, TypeError):
         return str(sql)
+
+
+def called(connection: BaseDatabaseWrapper, text: str) -> None:
+    """What procedures change is named in TABLES, or nobody knows."""
+    names = set(re.findall(r"\w+", text)) & conf().tables.keys()
+    changed(connection, {tag for name in names for tag in behind_view(name)})
 
 
 def behind_view(table: str) -> set[str]:

@@ -56,7 +56,7 @@ class Command(BaseCommand):
         except FileNotFoundError as error:
             raise CommandError(str(error)) from None
         file = Path(tempfile.mkdtemp(prefix="weir-site-")) / "weir.toml"
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
         # Its own words about what is wrong, before anything is started.
         if subprocess.run([weir, "check", file], stderr=subprocess.DEVNULL).returncode:
             wrong = subprocess.run([weir, "check", file], stderr=subprocess.PIPE, text=True).stderr
