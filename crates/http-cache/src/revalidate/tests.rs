@@ -154,7 +154,7 @@ fn a_page_keeps_its_tags_and_gets_no_line_twice() {
         page = freshen(&page, &not_modified, true, now()).unwrap();
     }
     assert_eq!(page.get_all(VARY).iter().count(), 1);
-    let tags = crate::tags::tags(b"https://a/", &page).unwrap();
+    let tags = tags::tags(b"https://a/", &page).unwrap();
     let words = ["article-7", "article-8", "news"];
     assert!(words.iter().all(|word| tags.iter().any(|tag| tag == word)), "{tags:?}");
     assert_eq!(tags.len(), words.len() + 2, "{tags:?}");
