@@ -18,6 +18,9 @@ from weir_server._sql import Pin, Statement, Statements, Table
 
 # How drivers mark parameters. With another way, rows that change are not asked for: their table counts.
 MARKS = {"qmark": "?", "format": "%s", "pyformat": "%s", "numeric_dollar": "$"}
+# The dialects that know SELECT … FOR UPDATE.
+LOCK_ROWS = ("postgresql", "mysql", "mariadb", "oracle")
+LIMIT = ("sqlite", "postgresql", "mysql", "mariadb")
 PENDING = "weir_pending"
 SAVEPOINTS = "weir_savepoints"
 # A statement has begun a transaction.
@@ -214,7 +217,9 @@ class Database:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.locks_whole = connection.dialect.name == "sqlite"
-        self.locks_rows = connection.dialect.name in ("postgresql", "mysql", "mariadb", "oracle")
+        self.limits = connection.dialect.name in LIMIT
+        self.lock_of_delete = "FOR UPDATE" if connection.dialect.name in LOCK_ROWS else ""
+        self.lock_of_update = "FOR NO KEY UPDATE" if connection.dialect.name == "postgresql" else self.lock_of_delete
         self.style = connection.dialect.paramstyle
 
     def quote(self, name: str) -> str:

@@ -180,9 +180,12 @@ class Database:
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
         self.locks_whole = connection.vendor == "sqlite"
+        self.limits = connection.vendor in ("postgresql", "mysql", "sqlite")
+        features = connection.features
         # SQL Server says it in another place.
-        is_usual = not getattr(connection.features, "for_update_after_from", False)
-        self.locks_rows = connection.features.has_select_for_update and is_usual
+        is_usual = features.has_select_for_update and not getattr(features, "for_update_after_from", False)
+        self.lock_of_delete = "FOR UPDATE" if is_usual else ""
+        self.lock_of_update = "FOR NO KEY UPDATE" if features.has_select_for_no_key_update else self.lock_of_delete
 
     def quote(self, name: str) -> str:
         return self.connection.ops.quote_name(name)
