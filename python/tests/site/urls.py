@@ -40,6 +40,7 @@ urlpatterns = [
     path("letter/streamed/", letters.streamed),
     path("letter/hidden/", letters.hidden),
     path("letter/visited/", letters.visited),
+    path("letter/told/", letters.told),
     path("letter/unchanged/", letters.unchanged),
     path("policy/", policies.page),
     path("policy/form/", policies.form),

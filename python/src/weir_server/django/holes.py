@@ -53,6 +53,9 @@ class Hole:
         content = packed.plain_content(response)
         if content is None or self.secret.token.encode() not in content:
             return False
+        # Weir fills what stands in the page.
+        if any(self.secret.token in value for value in response.headers.values()):
+            return False
         if "Content-Encoding" in response:
             packed.replace(response, content)
         return True
