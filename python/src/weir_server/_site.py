@@ -160,10 +160,16 @@ class Site:
         found: list[Engine] = [getattr(engine, "sync_engine", engine) for engine in given]
         if self.database is None:
             self.database = name_of(found[0].url)
-            watch_others(self.note)
+            watch_others(self.note, lambda engine: self.adopt(engine, metadata))
             if not self.named:
                 _where.write_down_what_was_told(self.database)
         return [Watch(engine, metadata, self.note, self.deliver, self.worked, self.began) for engine in found]
+
+    def adopt(self, engine: "Engine", metadata: "MetaData") -> None:
+        """Watches an engine that nobody has named, if it is one of the site's database."""
+        is_in_memory = engine.url.get_backend_name() == "sqlite" and engine.url.database in (None, "", ":memory:")
+        if not is_in_memory and name_of(engine.url) == self.database:
+            self.watch(engine, metadata)
 
     def began(self) -> float:
         """When the page that is being made was begun."""
@@ -221,7 +227,8 @@ class Site:
 def name_of(database: "URL") -> str:
     if database.get_backend_name() == "sqlite":
         return str(Path(database.database or "").resolve())
-    return str(database.set(username=None, password=None))
+    # Another process, or a task, may come with another driver.
+    return str(database.set(drivername=database.get_backend_name(), username=None, password=None))
 
 
 def for_all(ttl: int | str, swr: int | str | None, tags: Iterable[str]) -> Mark:

@@ -30,8 +30,16 @@ BEGUN = "weir_begun"
 _watched: WeakSet[Any] = WeakSet()
 
 
-def watch_others(note: Callable[[set[str], Hold], None]) -> None:
-    """Nobody knows what a page reads through engines that nobody has named."""
+def watch_others(note: Callable[[set[str], Hold], None], adopt: Callable[[Engine], None]) -> None:
+    """Nobody knows what a page reads through engines that nobody has named. `adopt` watches those of the same database:
+    one for writing beside one for reading, or a task's own.
+    """
+
+    def connected(connection: Connection) -> None:
+        if connection.dialect not in _watched:
+            adopt(connection.engine)
+
+    event.listen(Engine, "engine_connect", connected)
 
     def after(connection: Connection, *_: Any) -> None:
         if connection.dialect not in _watched:
