@@ -1,5 +1,6 @@
 """`manage.py weir`: serves this site in production form, by its own settings."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -71,4 +72,14 @@ class Command(BaseCommand):
         if options["reload"]:
             command.append("--reload")
         sys.stdout.flush()
+        # It may have been called from another directory.
+        os.environ["PYTHONPATH"] = os.pathsep.join(own_paths())
         os.execv(weir, command)
+
+
+def own_paths() -> list[str]:
+    """Where this process looks for modules before Python's own: the directory of manage.py, and what was named."""
+    library = Path(os.__file__).parent
+    # An archive comes first among Python's own.
+    others = itertools.takewhile(lambda entry: Path(entry) != library and not entry.endswith(".zip"), sys.path)
+    return list(dict.fromkeys(str(Path(entry).resolve()) for entry in others))
