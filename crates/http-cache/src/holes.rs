@@ -8,8 +8,8 @@
 //!   Django writes a masked token; the rest describes the cookie that holds the secret ([`token_cookie`]);
 //! * `value;mark="…";cookie="weir_values";name="name";default=%"friend"`: the mark stands for a text that the
 //!   visitor has in a cookie which the application has signed ([`named_value`]);
-//! * `nonce;mark="…"`: the mark stands for the nonce of the page's Content-Security-Policy, in the body and in
-//!   that field ([`nonce`]).
+//! * `nonce;mark="…"`: the mark stands for the nonce of the page's Content-Security-Policy, in the body and
+//!   in that field ([`nonce`]).
 
 pub mod filler;
 pub mod named_value;

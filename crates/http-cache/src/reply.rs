@@ -234,8 +234,8 @@ impl Policy {
     }
 }
 
-/// A page whose holes nobody could find or fill is not shared, nor one with a nonce that stands in none unless
-/// it says itself that it may be.
+/// A page whose holes nobody could find or fill is not shared, nor one with a nonce that stands in none,
+/// unless it says itself that it may be.
 fn check_holes(headers: &HeaderMap, shared: bool) -> Result<(), Reason> {
     let coded = || {
         headers

@@ -1,5 +1,6 @@
-//! Waits for what the application leaves behind, where weir is the first process of a container: a process whose
-//! parent has ended is then weir's, and stays in the table of processes until somebody has asked how it ended.
+//! Waits for what the application leaves behind, where weir is the first process of a container: a process
+//! whose parent has ended is then weir's, and stays in the table of processes until somebody has asked how it
+//! ended.
 
 use std::fs;
 use std::path::Path;

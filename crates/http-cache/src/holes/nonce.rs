@@ -1,5 +1,5 @@
-//! Nonces of a Content-Security-Policy: whoever knows one may put scripts into the page that has it, so no two
-//! visitors are given the same.
+//! Nonces of a Content-Security-Policy: whoever knows one may put scripts into the page that has it, so no
+//! two visitors are given the same.
 //!
 //! CSP 3 section 7.1: "If a server delivers a nonce-source expression as part of a policy, the server MUST
 //! generate a unique value each time it transmits a policy."
