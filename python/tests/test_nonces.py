@@ -3,6 +3,7 @@
 import gzip
 import os
 import re
+import secrets
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -56,6 +57,67 @@ def test_what_cannot_have_a_hole_stays_as_it_is() -> None:
     with override_settings(WEIR={"HOLES": False}):
         assert "Weir-Holes" not in page("/policy/")
     assert "Weir-Holes" not in Client().post("/policy/", **OFFER)
+
+
+def policy(nonce: str) -> str:
+    return f"script-src 'nonce-{nonce}'"
+
+
+def test_a_nonce_of_flask_becomes_a_declared_hole() -> None:
+    from flask import Flask, Response
+
+    from weir_server.flask import Weir
+
+    app = Flask("policies")
+    app.config["WEIR"] = {"TTL": "1d", "ADMIN": "127.0.0.1:1"}
+    Weir(app)
+
+    @app.get("/")
+    def page() -> Response:
+        nonce = secrets.token_urlsafe(16)
+        return Response(f'<script nonce="{nonce}">', headers={"Content-Security-Policy": policy(nonce)})
+
+    reply = app.test_client().get("/", headers={"Weir-Holes": "csrf, value, nonce"})
+    (mark,) = nonces(reply.data, reply.headers["Content-Security-Policy"])
+    assert reply.headers["Weir-Holes"] == f'nonce;mark="{mark}"' and len(mark) == 64
+    assert reply.headers["Content-Length"] == str(len(reply.data))
+    assert reply.headers["Weir-Cache-Control"] == "max-age=86400"
+    plain = app.test_client().get("/", headers={"Weir-Holes": "csrf, value"})
+    (nonce,) = nonces(plain.data, plain.headers["Content-Security-Policy"])
+    assert "Weir-Holes" not in plain.headers and len(nonce) == 22
+
+
+@pytest.mark.parametrize("is_passed_on", [False, True])
+def test_a_nonce_of_starlette_becomes_a_declared_hole(is_passed_on: bool) -> None:
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.base import BaseHTTPMiddleware
+    from starlette.responses import HTMLResponse
+    from starlette.routing import Route
+    from starlette.testclient import TestClient
+
+    from weir_server.asgi import Weir
+
+    async def page(request: Any) -> HTMLResponse:
+        nonce = secrets.token_urlsafe(16)
+        reply = HTMLResponse(f'<script nonce="{nonce}">', headers={"Content-Security-Policy": policy(nonce)})
+        reply.headers.append("Content-Security-Policy", policy(nonce))
+        return reply
+
+    async def passed_on(request: Any, call_next: Any) -> Any:
+        return await call_next(request)
+
+    between = [Middleware(BaseHTTPMiddleware, dispatch=passed_on)] if is_passed_on else []
+    app = Weir(ttl="1d", admin="127.0.0.1:1")(Starlette(routes=[Route("/", page)], middleware=between))
+    reply = TestClient(app).get("/", headers={"Weir-Holes": "csrf, value, nonce"})
+    policies = reply.headers.get_list("Content-Security-Policy")
+    (mark,) = nonces(reply.content, " ".join(policies))
+    assert len(policies) == 2 and len(mark) == 64
+    assert reply.headers["Weir-Holes"] == f'nonce;mark="{mark}"'
+    assert reply.headers["Content-Length"] == str(len(reply.content))
+    plain = TestClient(app).get("/")
+    assert "Weir-Holes" not in plain.headers
+    assert len(nonces(plain.content, plain.headers["Content-Security-Policy"])) == 1
 
 
 @pytest.fixture(scope="module")
