@@ -158,7 +158,8 @@ def prepare_site(directory: Path, env: Mapping[str, str]) -> None:
         "for name in ('default', 'second'): call_command('migrate', run_syncdb=True, verbosity=0, database=name)\n"
         "c = connection.cursor()\n"
         "c.execute('CREATE VIEW shop_article_view AS SELECT id, title FROM shop_article WHERE published')\n"
-        "c.execute('PRAGMA journal_mode=WAL'); c.fetchall(); c.close()\n"
+        "if connection.vendor == 'sqlite': c.execute('PRAGMA journal_mode=WAL'); c.fetchall()\n"
+        "c.close()\n"
         "from shop import changes; changes.fill(random.Random(1))\n"
     )
     settings = {"DJANGO_SETTINGS_MODULE": "settings", "WEIR_ADMIN": "off"}

@@ -27,8 +27,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     (state / "static" / "site.css").write_text("body {}")
     env = {"SITE_STATE": str(state), "WEIR_BIN": weir()}
     prepare_site(directory, {**os.environ, **env})
-    command = [sys.executable, "manage.py", "weir", "--server", "uwsgi"]
-    with serving(command, base / "run", directory, env, "/authors/") as running:
+    # From another directory, as a service manager may call it.
+    command = [sys.executable, str(directory / "manage.py"), "weir", "--server", "uwsgi"]
+    with serving(command, base / "run", base, env, "/authors/") as running:
         running.site, running.env = directory, {**os.environ, **env}  # type: ignore[attr-defined]
         yield running
 

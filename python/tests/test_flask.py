@@ -132,6 +132,28 @@ def test_flask_sqlalchemy_with_several_databases(tmp_path: Any) -> None:
         assert "second:1" in gone
 
 
+def test_a_page_that_changes_something_says_so(books: Any) -> None:
+    from flask import Flask
+    from sqlalchemy.orm import Session
+
+    from weir_server.flask import Weir
+
+    app = Flask("links")
+    app.config["WEIR"] = {"ADMIN": "127.0.0.1:1"}
+    Weir(app, engine=books.engine, metadata=books.Base.metadata)
+
+    @app.get("/<name>")
+    def link(name: str) -> str:
+        with Session(books.engine) as session:
+            if name == "change":
+                session.get_one(books.Author, 1).name = str(random.random())
+            session.commit()
+        return "done"
+
+    for path, expected in (("/change", "?1"), ("/look", None)):
+        assert app.test_client().get(path).headers.get("Weir-Acted") == expected
+
+
 def test_names_of_tags(books: Any) -> None:
     from sqlalchemy.orm import Session
 

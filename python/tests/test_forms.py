@@ -1,5 +1,6 @@
 """Forms of reading and writing that sites have: whatever is read by one is purged by each write that changes it."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,34 @@ def test_changes_whose_end_nobody_knows(gone: set[str], monkeypatch: pytest.Monk
         run(insert, "unanswered")
     monkeypatch.undo()
     assert "shop.tag" in gone
+
+
+def test_a_change_of_many_rows_asks_for_few(gone: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drivers read all rows of a result into memory, and a table may have millions."""
+    asked: list[int] = []
+
+    def ask(self: changes.Database, sql: str, parameters: Any, most: int) -> list[Any]:
+        with contextlib.closing(self.connection.create_cursor()) as cursor:
+            cursor.execute(sql, parameters)
+            rows = list(cursor.fetchall()) if most else []
+            asked.append(len(rows))
+            return rows[:most]
+
+    monkeypatch.setattr(changes.Database, "ask", ask)
+    tags, categories = models().Tag, models().Category
+    tags.objects.bulk_create([tags(name=f"many {number}") for number in range(700)])
+    many = tags.objects.filter(name__startswith="many")
+    for change in (lambda: many.update(name="many"), lambda: many._raw_delete(many.db)):
+        gone.clear()
+        change()
+        assert max(asked) == 501 and "shop.tag:*" in gone
+        asked.clear()
+    assert not many.exists()
+    new = categories.objects.create(name="few")
+    gone.clear()
+    categories.objects.filter(pk=new.pk).update(name="other")
+    assert max(asked) == 1 and f"shop.category:{new.pk}" in gone and "shop.category:*" not in gone
+    new.delete()
 
 
 def test_the_first_of_many_changes_stay_when_one_fails(gone: set[str]) -> None:

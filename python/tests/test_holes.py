@@ -97,6 +97,7 @@ def test_a_page_that_cannot_be_shared_is_its_visitors_own_and_works() -> None:
         ("/letter/streamed/", streamed),
         ("/letter/hidden/", hidden),
         ("/letter/visited/", shown),
+        ("/letter/told/", lambda response: response["X-CSRFToken"]),
     ):
         client = Client(enforce_csrf_checks=True)
         response = client.get(path, **OFFER)

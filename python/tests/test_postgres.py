@@ -14,7 +14,14 @@ HERE = Path(__file__).resolve().parent
 PLACES = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path("/usr/local/bin"), Path("/usr/bin")]
 PROGRAMS = next((place for place in PLACES if (place / "initdb").exists()), None)
 # What each test makes of them is said there.
-TESTS = ["test_never_old.py", "test_changes.py", "test_strange.py", "test_forms.py", "test_sqlalchemy.py"]
+TESTS = [
+    "test_never_old.py",
+    "test_changes.py",
+    "test_strange.py",
+    "test_forms.py",
+    "test_locks.py",
+    "test_sqlalchemy.py",
+]
 
 
 @pytest.fixture

@@ -153,6 +153,18 @@ def test_nobody_there() -> None:
         Admin([address]).purge(tags=["a"])
 
 
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_another_program_at_the_usual_address_is_nobody(listener: Listener, status: int) -> None:
+    """A change would wait for it, and the purge be tried for ever."""
+    listener.replies = [(status, {})] * 3
+    outcome = Sender(Admin(lambda: [listener.address]), sure=False).send({"a"}).wait(10)
+    assert outcome and outcome.complete
+    with pytest.raises(PurgeError, match="another program than weir listens at"):
+        Admin([listener.address]).purge(tags=["a"])
+    assert Sender(Admin([listener.address]), sure=True).send({"a"}).wait(10), "it is tried until Weir is there"
+    assert len(listener.orders) == 4
+
+
 def test_one_that_does_not_answer_is_not_nobody(listener: Listener) -> None:
     """It has pages, and may have lost the purge."""
     admin = Admin([listener.address])

@@ -22,6 +22,8 @@ VERSION = "first"
 def app(environ, start_response):
     if environ["PATH_INFO"] == "/die":
         os.kill(os.getppid(), 9)
+    if environ["PATH_INFO"] == "/leave":
+        os.system("sleep 0.01 &")
     if environ["PATH_INFO"] == "/slow":
         time.sleep(1.0)
     body = f"{VERSION} {environ['wsgi.url_scheme']} {environ.get('HTTP_HOST')} {environ['PATH_INFO']}".encode()
@@ -285,6 +287,29 @@ def test_nothing_is_left_when_weir_is_killed(site: Path, tmp_path: Path) -> None
         running.process.kill()
         running.process.wait()
         until("the server ends", lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+
+
+def ended_children(pid: int) -> list[str]:
+    """The children of a process that nobody has waited for."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            lines.append(file.read_text())
+    return [line for line in lines if line.rpartition(") ")[2].split()[:2] == ["Z", str(pid)]]
+
+
+def test_what_the_application_leaves_behind_is_waited_for_in_a_container(site: Path, tmp_path: Path) -> None:
+    """Weir is the first process there, and the parent of all that have lost theirs."""
+    alone = ["unshare", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("no namespace of processes can be made here")
+    with serving([*alone, *command("app", "--server", "uwsgi")], tmp_path / "run", site) as running:
+        (first,) = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
+        until("something is left behind", lambda: running.get("/leave").status and ended_children(int(first)))
+        until("somebody has waited for it", lambda: not ended_children(int(first)), 20)
+        assert running.get("/").status == 200, "nobody has waited for the server itself"
+        os.kill(int(first), signal.SIGTERM)
+        assert running.process.wait(30) == 0
 
 
 def test_flags_are_settings_that_can_be_kept(site: Path, tmp_path: Path) -> None:

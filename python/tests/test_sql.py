@@ -159,6 +159,12 @@ def told(found: Statement) -> str:
         ("(SELECT id FROM tag) UNION (SELECT id FROM author) ORDER BY 1", "author tag"),
         # What is not understood counts as a whole.
         ("WITH t AS (SELECT id FROM article) SELECT * FROM t, tag", "article tag"),
+        ('WITH RECURSIVE t(n) AS (SELECT id FROM article UNION SELECT n FROM t) SELECT n FROM t, "tag"', "article tag"),
+        ("WITH t AS (SELECT id FROM a_view) SELECT * FROM t JOIN article a ON t.id = a.id", "a_view article"),
+        ("SELECT id FROM article JOIN a_view USING (id) WHERE EXTRACT(year FROM date) = %s", "a_view article"),
+        ('SELECT 1 FROM (article a JOIN public."A view" v ON a.id = v.id), tag', "A view article tag"),
+        ("SELECT 1 FROM article a CROSS JOIN LATERAL (SELECT 1 FROM ONLY other WHERE a.x) x(y)", "article other"),
+        ("SELECT 1 FROM article a JOIN tag USING (id) WHERE a.x IS DISTINCT FROM tag.y", "article tag"),
         ("SELECT a.id FROM article a RIGHT JOIN author u ON (a.author_id = u.id) WHERE a.id = %s", "article author"),
         ("SELECT a.id FROM article a, author u WHERE a.id = %s AND u.id = a.author_id", "article.id=0 author"),
         ("SELECT id FROM view_of_articles", "view_of_articles"),
@@ -171,6 +177,43 @@ def told(found: Statement) -> str:
 def test_reads(sql: str, expected: str) -> None:
     found = read(sql)
     assert (told(found), found.writes) == (expected, False)
+
+
+def test_a_function_that_is_read_from_may_read_anything() -> None:
+    for sql, unknown in (
+        ("SELECT a.id FROM article a JOIN best_of(%s) b ON a.id = b.id", True),
+        ("SELECT a.id FROM article a, LATERAL shop.best_of(a.id) b", True),
+        ("SELECT a.id FROM article a, unnest(a.tags) t", False),
+        ("SELECT a.id FROM article a CROSS JOIN jsonb_array_elements_text(a.data) AS t(x)", False),
+        ("WITH b(id) AS (SELECT 1) SELECT a.id FROM article a JOIN b USING (id)", False),
+    ):
+        assert read(sql).unknown == unknown, sql
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "p.path LIKE %s ESCAPE '\\' OR p.path LIKE %s ESCAPE '\\'",
+        "p.path LIKE %s ESCAPE '\\' OR p.depth = %s",
+        "p.path LIKE %s OR p.depth = %s",
+        "p.path BETWEEN %s AND %s OR p.depth = %s",
+    ],
+)
+def test_one_of_several_branches_is_not_the_branch(condition: str) -> None:
+    assert told(read(f"SELECT p.id FROM page p WHERE ({condition})")) == "page"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE article, tag SET article.title = tag.name",
+        "UPDATE article a INNER JOIN tag t ON a.id = t.id SET t.name = a.title WHERE a.id = %s",
+        "DELETE FROM article, tag USING article INNER JOIN tag WHERE tag.id = article.id",
+    ],
+)
+def test_mysql_changes_several_tables_at_once(sql: str) -> None:
+    assert read(sql).written == {"article", "tag"}
+    assert read("UPDATE article a SET title = 1 WHERE a.id IN (SELECT id FROM tag)").written == {"article"}
 
 
 def test_marks_of_parameters() -> None:

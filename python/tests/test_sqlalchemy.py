@@ -406,3 +406,24 @@ def test_caches_of_other_kinds() -> None:
 
     assert [Base().get(), Early().get(), asyncio.run(Late().get())] == ["base", "early", "late"]  # type: ignore[arg-type,func-returns-value]
     assert len(noted) == 3
+
+
+def test_another_engine_of_the_same_database_purges_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for writing, of which nobody has told Weir; and a task's own."""
+    from weir_server._site import Site
+
+    url = f"sqlite:///{tmp_path}/same.sqlite3"
+    reader, writer, elsewhere = (sa.create_engine(at) for at in (url, url, f"sqlite:///{tmp_path}/other.sqlite3"))
+    site, purged = Site({"ADMIN": "127.0.0.1:1"}), []
+    monkeypatch.setattr(site, "deliver", purged.append)
+    tables = sa.MetaData()
+    things = sa.Table("same", tables, sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.Text))
+    site.watch(reader, tables)
+    for engine in (reader, elsewhere):
+        tables.create_all(engine)
+    for engine, expected in ((writer, {"same", "same:7"}), (elsewhere, set())):
+        purged.clear()
+        with engine.begin() as connection:
+            connection.execute(sa.insert(things).values(id=7, name="a"))
+            assert not purged, "before the commit"
+        assert set().union(*purged) == expected

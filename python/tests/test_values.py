@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import html
+import json
 import os
 import re
 import sys
@@ -11,13 +12,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.http import HttpResponse
 from django.middleware.csrf import _unmask_cipher_token  # type: ignore[attr-defined]
 from django.test import Client, RequestFactory, override_settings
 
-from running import Browser, Reply, Running, copy_site, prepare_site, serving, weir
+from running import Browser, Reply, Running, ask, copy_site, prepare_site, serving, weir
 from weir_server._values import COOKIE, Keys, Places
 
 KEY = "a key for these tests that is long enough"
@@ -225,6 +227,22 @@ def test_a_shared_page_is_kept_that_only_those_ask_for_who_are_signed_in(site: R
             reply = browser.get("/hello/members/")
             assert reply.body.decode() == f"only for {name}" and "hit" not in reply.cache, reply.cache
         assert Browser(site.port).get("/hello/members/").body.decode() == "only for None"
+
+
+def test_a_link_that_works_once_works_whatever_cookies_its_visitor_has(site: Running) -> None:
+    for number, cookies in enumerate(
+        [{}, {"_ga": "1"}, {"csrftoken": "a" * 32}, {"django_language": "de", "_ga": "1"}]
+    ):
+        order = {"kind": "create", "model": "Tag", "seed": 90 + number, "frame": "plain"}
+        assert ask(site.port, "/change/", "POST", json.dumps(order).encode()).status == 200
+        name = re.findall(r"<p>([^<]+)</p>", site.get("/policy/").body.decode())[-1]
+        visitor = Browser(site.port)
+        visitor.cookies.update(cookies)
+        reply = visitor.get(f"/link/{quote(name)}/")
+        assert (reply.status, "sessionid" in visitor.cookies) == (302, True), (cookies, reply)
+        assert greeted(visitor.get("/hello/")) == name
+        assert visitor.get(f"/link/{quote(name)}/").status == 404
+        assert "weir-acted" not in reply.headers
 
 
 def test_the_view_and_its_queries_are_told_to_weir_alone(site: Running) -> None:

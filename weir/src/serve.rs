@@ -5,6 +5,7 @@ mod application;
 mod changes;
 mod environment;
 mod https;
+mod orphans;
 pub(crate) mod parse;
 pub(crate) mod python;
 mod server;

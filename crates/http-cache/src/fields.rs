@@ -93,6 +93,7 @@ pub fn client_headers(reply: &mut HeaderMap) {
                 | "cdn-cache-control"
                 | "weir-cache-control"
                 | "weir-holes"
+                | "weir-acted"
         )
     });
 }
@@ -221,6 +222,7 @@ mod tests {
             ("cdn-cache-control", "max-age=5"),
             ("weir-cache-control", "max-age=5"),
             ("weir-holes", "csrf"),
+            ("weir-acted", "?1"),
             ("cache-groups", "\"a\""),
             ("cache-control", "max-age=5"),
         ]);

@@ -2,15 +2,18 @@
 //! them in the field Weir-Holes, and its body has a mark at each place.
 //!
 //! A mark is random, so that nobody who writes a part of the page can write one. The field is stored with the
-//! page as any other. It is a List of RFC 9651, with two kinds of members:
+//! page as any other. It is a List of RFC 9651, with three kinds of members:
 //!
 //! * `csrf;mark="…";cookie="csrftoken";max-age=31449600;path="/";samesite="Lax"`: the mark stands where
 //!   Django writes a masked token; the rest describes the cookie that holds the secret ([`token_cookie`]);
 //! * `value;mark="…";cookie="weir_values";name="name";default=%"friend"`: the mark stands for a text that the
-//!   visitor has in a cookie which the application has signed ([`named_value`]).
+//!   visitor has in a cookie which the application has signed ([`named_value`]);
+//! * `nonce;mark="…"`: the mark stands for the nonce of the page's Content-Security-Policy, in the body and
+//!   in that field ([`nonce`]).
 
 pub mod filler;
 pub mod named_value;
+pub mod nonce;
 pub mod token;
 pub mod token_cookie;
 
@@ -26,7 +29,7 @@ use token_cookie::TokenCookie;
 pub const WEIR_HOLES: HeaderName = HeaderName::from_static(FIELD);
 pub const FIELD: &str = "weir-holes";
 /// What the edge can fill.
-pub const OFFER: &str = "csrf, value";
+pub const OFFER: &str = "csrf, value, nonce";
 
 /// Added to the status of a page with holes between edges and nodes. An edge that does not know of holes
 /// takes such an entry for damaged, instead of sending its marks to visitors.
@@ -55,6 +58,8 @@ pub enum HoleContent {
     /// A masked token of the secret in this cookie.
     Token(TokenCookie),
     Value(NamedValue),
+    /// Another text each time.
+    Nonce,
 }
 
 impl Mark {
@@ -100,6 +105,7 @@ impl Hole {
         let content = match kind.as_str() {
             "csrf" => HoleContent::Token(TokenCookie::of(&params)?),
             "value" => HoleContent::Value(NamedValue::of(&params)?),
+            "nonce" if params.is_empty() => HoleContent::Nonce,
             _ => return None,
         };
         Some(Self { mark: Mark::new(mark.as_str())?, content })
@@ -128,7 +134,7 @@ mod tests {
     fn token_cookie(holes: &Holes) -> &TokenCookie {
         match &holes.iter().next().unwrap().content {
             HoleContent::Token(cookie) => cookie,
-            HoleContent::Value(_) => panic!("a value"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -155,6 +161,9 @@ mod tests {
         let value =
             format!("value;mark=\"{MARK}\";cookie=\"weir_values\";name=\"name\";default=%\"K%c3%b6nig\"");
         assert!(of(&value).unwrap().unwrap().have_values());
+        let nonce = of(&format!("nonce;mark=\"{MARK}\"")).unwrap().unwrap();
+        assert_eq!(nonce.iter().next().unwrap().content, HoleContent::Nonce);
+        assert!(!nonce.have_values());
         let both = of(&format!("{all}, {value}, value;mark=\"{MARK}\";cookie=\"v\";name=\"n\"")).unwrap();
         assert_eq!(both.unwrap().iter().count(), 3);
     }
@@ -196,6 +205,8 @@ mod tests {
             &value(";name=\"n\";path=\"/\""),
             &value(";name=\"n\";cookie=\"a;b\""),
             "value;cookie=\"v\";name=\"n\"",
+            "nonce",
+            &format!("nonce;mark=\"{MARK}\";cookie=\"v\""),
         ] {
             let Ok(value) = HeaderValue::from_bytes(field.as_bytes()) else { continue };
             let headers = HeaderMap::from_iter([(WEIR_HOLES, value)]);

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::cache_control::{Delta, ReplyDirectives, Scope};
 use crate::freshness::{GoverningField, Source};
-use crate::holes::Holes;
+use crate::holes::{Holes, nonce};
 use crate::targeted::{self, WEIR_CACHE_CONTROL};
 use crate::{Lifetime, Policy, Reason, age, csrf, revalidate, tags, vary};
 
@@ -109,7 +109,7 @@ impl Policy {
         let shared = shared || reply.authorization;
         // What a purge could miss is not stored. The origin in front of a group's name does not matter here.
         tags::tags(b"", reply.headers)?;
-        check_holes(reply.headers)?;
+        check_holes(reply.headers, shared)?;
         self.check_body(reply.headers, shared)?;
         let never = Lifetime { vary, shared, validate, age, ..Lifetime::none(source) };
         Ok(if validate { never } else { Lifetime { ttl, stale_while_revalidate, stale_if_error, ..never } })
@@ -234,17 +234,22 @@ impl Policy {
     }
 }
 
-/// A page whose holes nobody could find or fill is not shared.
-fn check_holes(headers: &HeaderMap) -> Result<(), Reason> {
+/// A page whose holes nobody could find or fill is not shared, nor one with a nonce that stands in none,
+/// unless it says itself that it may be.
+fn check_holes(headers: &HeaderMap, shared: bool) -> Result<(), Reason> {
     let coded = || {
         headers
             .get(CONTENT_ENCODING)
             .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
     };
-    match Holes::of(headers)? {
-        Some(_) if coded() => Err(Reason::EncodedBody),
-        _ => Ok(()),
+    let holes = Holes::of(headers)?;
+    if holes.is_some() && coded() {
+        return Err(Reason::EncodedBody);
     }
+    if !shared && csrf::applies(headers) && nonce::is_given_away(headers, holes.as_ref()) {
+        return Err(Reason::Nonce);
+    }
+    Ok(())
 }
 
 /// A reply that is stale already is of use only if it says itself that it may be served so.

@@ -12,7 +12,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::conditional::etag::{self, Comparison};
 use crate::conditional::strong_date;
 use crate::fields::{is_hop_by_hop, nominated};
-use crate::holes::WEIR_HOLES;
+use crate::holes::{WEIR_HOLES, nonce};
+use crate::tags;
 
 /// The most stored replies that one request names.
 const MAX_VARIANTS: usize = 16;
@@ -114,22 +115,18 @@ fn update(stored: &HeaderMap, newer: &HeaderMap, now: SystemTime) -> HeaderMap {
     // Both tell of the time of validation: a stored value must not outlive it.
     updated.remove(DATE);
     updated.remove(AGE);
-    // "Header fields that the cache's stored response depends upon": by which the page was chosen it stays
-    // chosen, whether or not the newer reply repeats it. A 304 that an outer layer of the application makes
-    // often names less.
-    let stored_vary: Vec<_> = stored.get_all(VARY).iter().cloned().collect();
+    let has_holes = stored.contains_key(WEIR_HOLES);
     for name in newer.keys() {
-        if KEPT.contains(name) || *name == WEIR_HOLES || is_hop_by_hop(name) || nominated.contains(name) {
+        let of_body = KEPT.contains(name) || *name == WEIR_HOLES || (has_holes && nonce::is_policy(name));
+        if of_body || is_hop_by_hop(name) || nominated.contains(name) {
             continue;
         }
         updated.remove(name);
         for value in newer.get_all(name) {
             updated.append(name, value.clone());
         }
-    }
-    if newer.contains_key(VARY) {
-        for value in stored_vary {
-            updated.append(VARY, value);
+        if *name == VARY || tags::is_field(name) {
+            keep_lines(stored, name, &mut updated);
         }
     }
     if !updated.contains_key(DATE)
@@ -138,6 +135,18 @@ fn update(stored: &HeaderMap, newer: &HeaderMap, now: SystemTime) -> HeaderMap {
         updated.insert(DATE, date);
     }
     updated
+}
+
+/// "Header fields that the cache's stored response depends upon": by which the page was chosen it stays
+/// chosen, and of what it was made it can be purged, whether or not the newer reply repeats it. A 304 that an
+/// outer layer of the application makes names less: it has looked at less.
+fn keep_lines(stored: &HeaderMap, name: &HeaderName, updated: &mut HeaderMap) {
+    for value in stored.get_all(name) {
+        // Each 304 would add a line to a page that lives long.
+        if !updated.get_all(name).iter().any(|known| known == value) {
+            updated.append(name, value.clone());
+        }
+    }
 }
 
 #[cfg(test)]

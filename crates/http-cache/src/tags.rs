@@ -19,6 +19,11 @@ pub const MAX_TAG: usize = 256;
 const FIELDS: &[(&str, &[u8])] = &[("surrogate-key", b" \t"), ("cache-tag", b","), ("edge-cache-tag", b",")];
 pub(crate) const CACHE_GROUPS: HeaderName = HeaderName::from_static("cache-groups");
 
+/// Whether a field of this name holds tags.
+pub(crate) fn is_field(name: &HeaderName) -> bool {
+    *name == CACHE_GROUPS || FIELDS.iter().any(|(known, _)| *name == *known)
+}
+
 /// The tags of a reply stored under `key`: sorted, without repeats. A group of Cache-Groups holds for one
 /// origin only (RFC 9875), so it is written as [`group`] has it.
 pub fn tags(key: &[u8], reply: &HeaderMap) -> Result<Vec<Bytes>, Reason> {

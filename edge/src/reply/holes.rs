@@ -1,5 +1,5 @@
 //! Fills the holes of a shared page for one visitor: the token of the visitor's own cookie, which is set
-//! where there is none, and texts that the application has signed for this visitor.
+//! where there is none, texts that the application has signed for this visitor, and nonces.
 //!
 //! What is sent is one visitor's, although the page is everybody's: it has no validator, is answered whole,
 //! and no cache on the way may keep it. The token has another mask each time, so the page may be compressed.
@@ -15,6 +15,7 @@ use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, COOKIE, ETAG, EXPIRES, LAST_MODIFIED, PRAGMA, SET_COOKIE,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
+use http_cache::holes::nonce;
 use http_cache::holes::token::{Draw, LETTERS, Secret};
 use http_cache::holes::token_cookie::TokenCookie;
 use http_cache::holes::{HoleContent, Holes, Mark};
@@ -58,6 +59,12 @@ pub(crate) fn fill(mut reply: Reply, cookies: &VisitorCookies, keys: &ValueKeys)
             }
             HoleContent::Value(value) => {
                 value.html(cookies.lines(), now, |message, mac| keys.have_signed(message, mac)).into()
+            }
+            HoleContent::Nonce => {
+                // As long as its mark, and as random as a token under its mask.
+                let new = Bytes::copy_from_slice(&Secret::new(draw()).masked(draw()));
+                nonce::fill(&mut reply.headers, &hole.mark, &new);
+                new
             }
         };
         fills.push((hole.mark, value));

@@ -27,6 +27,8 @@ LOOK = 5.0
 # How long the purge may take that shows whom purges reach. No page has its tag.
 SHOW, NOTHING = 1.0, "weir:nothing"
 MOST_SEEN = 1000
+# What Weir never answers to a purge: not found, another method, not implemented.
+NO_SUCH_PATH = (404, 405, 501)
 
 
 @dataclass
@@ -216,6 +218,8 @@ class Admin:
 
     def _purged(self, address: str, order: str, timeout: float) -> Outcome:
         status, found = post(address, "/api/v1/purge", order, self._token(address), timeout)
+        if status in NO_SUCH_PATH:
+            raise Unreachable(f"another program than weir listens at {address}: it answers with {status}")
         if status not in (200, 202):
             raise PurgeError(f"{address} refused the purge: {found.get('error', status)}")
         return self._outcome(address, found)

@@ -50,7 +50,7 @@ class Head:
 
     status: int
     fields: RawFields
-    # All of it; None if more follows.
+    # All of it, which may be replaced; None if more follows.
     body: bytes | None
 
 
@@ -65,7 +65,13 @@ def holding(send: Send, settle: Callable[[Head], Awaitable[None]]) -> Send:
         if held:
             start = held.pop()
             fields = RawFields(start)
-            await settle(Head(int(start["status"]), fields, whole(message, fields)))
+            body = whole(message, fields)
+            head = Head(int(start["status"]), fields, body)
+            await settle(head)
+            if head.body is not None and head.body != body:
+                message = {**message, "body": head.body}
+                if "content-length" in fields:
+                    fields["content-length"] = str(len(head.body))
             await send(start)
         await send(message)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 FIELD = "Weir-Holes"
 KIND, VALUE = "csrf", "value"
 # What Weir offers to fill in a request for a page to be shared.
-OFFER = f"{KIND}, {VALUE}"
+OFFER = f"{KIND}, {VALUE}, nonce"
 ALPHABET = string.ascii_letters + string.digits
 SECRET = 32
 TOKEN = 2 * SECRET

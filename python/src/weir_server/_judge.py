@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
+from weir_server._nonces import POLICIES, nonces
+
 # Statuses that Weir stores if the reply names a lifetime, and those that have one without.
 UNDERSTOOD = frozenset((200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 410, 451))
 HAVE_LIFETIME = frozenset((200, 301, 302))
@@ -110,7 +112,7 @@ def judge(
     if ttl == 0 or directives.forbids("no-cache"):
         # With a validator it is stored, and asked after each time: of no use to the site's visitors.
         return Judged("no-cache" if directives.forbids("no-cache") else "expired")
-    reason = too_many_tags(fields) or (None if shared or authorization else holds_token(fields, body))
+    reason = too_many_tags(fields) or (None if shared or authorization else holds_own(fields, body))
     return Judged(reason, shared or authorization, ttl)
 
 
@@ -194,10 +196,14 @@ def essence(fields: Fields) -> str:
     return (fields.joined("content-type") or "").partition(";")[0].strip().lower()
 
 
-def holds_token(fields: Fields, body: bytes) -> str | None:
-    """A page with a CSRF token is one visitor's, unless the token stands in a hole that Weir fills."""
+def holds_own(fields: Fields, body: bytes) -> str | None:
+    """A page with a CSRF token or a nonce is one visitor's, unless that stands in a hole that Weir fills."""
     if essence(fields) not in ("", "text/html", "application/xhtml+xml"):
         return None
+    marks = re.findall(r'mark="([^"]+)"', fields.joined("weir-holes") or "")
+    policies = (fields.joined(name.lower()) or "" for name in POLICIES)
+    if not set(nonces(policies)) <= set(marks):
+        return "nonce"
     codings = fields.words("content-encoding")
     if codings and codings not in (["identity"], ["gzip"], ["x-gzip"]):
         return "encoded-body"
@@ -206,7 +212,6 @@ def holds_token(fields: Fields, body: bytes) -> str | None:
             body = gzip.decompress(body)
         except (OSError, EOFError, zlib.error):
             return "encoded-body"
-    marks = re.findall(r'mark="(\w+)"', fields.joined("weir-holes") or "")
     search = Search(marks)
     search.feed(body.decode("utf-8", "replace"))
     return "csrf-token" if search.found else None

@@ -8,14 +8,14 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from weir_server import _caches, _tags, _threads, _where
+from weir_server import _accepts, _caches, _tags, _threads, _where
 from weir_server._admin import Admin, Outcome
 from weir_server._asker import Asker, asker
 from weir_server._reads import Hold, to_midnight
 from weir_server._sender import Sender, Ticket, drain_at_exit
 from weir_server._values import Keys, Places
 from weir_server._where import usual_addresses
-from weir_server._work import Work
+from weir_server._work import ACTED, Work
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -70,6 +70,8 @@ class Visit:
         self.work = Work()
         # It shows what the visitor's cookie says.
         self.varies = False
+        # The fields of the request, in lower case, by which its view may have chosen the page.
+        self.accepts: set[str] = set()
         # It is answered: what a thread or task does that outlives it is for no reply.
         self.ended = False
 
@@ -87,7 +89,16 @@ def note_cache() -> None:
     """The page that is being made, if one is, has read from a cache of the application's own."""
     visit = current()
     if visit is not None:
+        # Any change may show in it.
+        visit.tags.add(_tags.EVERYTHING)
         visit.hold = Hold.SHORT
+
+
+def note_accepted(field: str) -> None:
+    """The view of the page that is being made, if one is, has looked at this field of the request."""
+    visit = current()
+    if visit is not None:
+        visit.accepts.add(field)
 
 
 def leave(visit: Visit, token: "Token[Visit | None]") -> None:
@@ -136,6 +147,7 @@ class Site:
     def visit(self, field: str | None) -> Visit:
         """A request begins. `field`: what the edge that asks says of itself."""
         _caches.watch(note_cache)
+        _accepts.watch(note_accepted)
         visit = Visit(asker(field))
         self.sender.admin.meet(visit.asker)
         return visit
@@ -148,10 +160,16 @@ class Site:
         found: list[Engine] = [getattr(engine, "sync_engine", engine) for engine in given]
         if self.database is None:
             self.database = name_of(found[0].url)
-            watch_others(self.note)
+            watch_others(self.note, lambda engine: self.adopt(engine, metadata))
             if not self.named:
                 _where.write_down_what_was_told(self.database)
         return [Watch(engine, metadata, self.note, self.deliver, self.worked, self.began) for engine in found]
+
+    def adopt(self, engine: "Engine", metadata: "MetaData") -> None:
+        """Watches an engine that nobody has named, if it is one of the site's database."""
+        is_in_memory = engine.url.get_backend_name() == "sqlite" and engine.url.database in (None, "", ":memory:")
+        if not is_in_memory and name_of(engine.url) == self.database:
+            self.watch(engine, metadata)
 
     def began(self) -> float:
         """When the page that is being made was begun."""
@@ -185,6 +203,8 @@ class Site:
 
     def tell(self, visit: Visit, fields: Fields, status: int, whole: bool) -> None:
         """Gives a page its tags, and its lifetime if they say everything. `whole`: it is not streamed."""
+        if visit.tickets:
+            fields[ACTED] = "?1"
         # What a streamed body reads is read later. Files are streamed too, and have a length.
         tags = _tags.fit(visit.tags) if whole or "Content-Length" in fields else [_tags.EVERYTHING]
         if len(fields.get(TAGS, "").split()) + len(tags) > _tags.MAX_TAGS:
@@ -207,7 +227,8 @@ class Site:
 def name_of(database: "URL") -> str:
     if database.get_backend_name() == "sqlite":
         return str(Path(database.database or "").resolve())
-    return str(database.set(username=None, password=None))
+    # Another process, or a task, may come with another driver.
+    return str(database.set(drivername=database.get_backend_name(), username=None, password=None))
 
 
 def for_all(ttl: int | str, swr: int | str | None, tags: Iterable[str]) -> Mark:

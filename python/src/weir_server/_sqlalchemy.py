@@ -18,6 +18,9 @@ from weir_server._sql import Pin, Statement, Statements, Table
 
 # How drivers mark parameters. With another way, rows that change are not asked for: their table counts.
 MARKS = {"qmark": "?", "format": "%s", "pyformat": "%s", "numeric_dollar": "$"}
+# The dialects that know SELECT … FOR UPDATE.
+LOCK_ROWS = ("postgresql", "mysql", "mariadb", "oracle")
+LIMIT = ("sqlite", "postgresql", "mysql", "mariadb")
 PENDING = "weir_pending"
 SAVEPOINTS = "weir_savepoints"
 # A statement has begun a transaction.
@@ -27,12 +30,20 @@ BEGUN = "weir_begun"
 _watched: WeakSet[Any] = WeakSet()
 
 
-def watch_others(note: Callable[[set[str], Hold], None]) -> None:
-    """Nobody knows what a page reads through engines that nobody has named."""
+def watch_others(note: Callable[[set[str], Hold], None], adopt: Callable[[Engine], None]) -> None:
+    """Nobody knows what a page reads through engines that nobody has named. `adopt` watches those of the same database:
+    one for writing beside one for reading, or a task's own.
+    """
+
+    def connected(connection: Connection) -> None:
+        if connection.dialect not in _watched:
+            adopt(connection.engine)
+
+    event.listen(Engine, "engine_connect", connected)
 
     def after(connection: Connection, *_: Any) -> None:
         if connection.dialect not in _watched:
-            note(set(), Hold.SHORT)
+            note({_tags.EVERYTHING}, Hold.SHORT)
 
     event.listen(Engine, "after_cursor_execute", after)
 
@@ -135,14 +146,19 @@ class Watch:
             self.deliver(tags)
 
     def hold(self, statement: Statement, parameters: Any) -> Hold:
-        known = self.statements.schema
-        is_known = not statement.unknown and all(table in known for table in statement.tables)
+        is_known = self.is_known(statement)
         return _reads.hold(statement, parameters, self.began()) if is_known else Hold.SHORT
+
+    def is_known(self, statement: Statement) -> bool:
+        """Whether all that it reads has tags."""
+        known = self.statements.schema
+        return not statement.unknown and all(table in known for table in statement.tables)
 
     def read_by(self, statement: Statement, parameters: Any) -> set[str]:
         # Rows come out of the cursor later, where nobody looks: what is followed counts as a whole.
         whole = {*statement.tables, *(one.table for one in statement.followed)}
-        return {self.label(table) for table in whole} | _reads.pinned(statement, parameters, self.statements.schema)
+        found = {self.label(table) for table in whole} | _reads.pinned(statement, parameters, self.statements.schema)
+        return found if self.is_known(statement) else found | {_tags.EVERYTHING}
 
     def written_by(self, statement: Statement, parameters: Any, many: bool) -> set[str]:
         insert = statement.insert
@@ -209,7 +225,9 @@ class Database:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.locks_whole = connection.dialect.name == "sqlite"
-        self.locks_rows = connection.dialect.name in ("postgresql", "mysql", "mariadb", "oracle")
+        self.limits = connection.dialect.name in LIMIT
+        self.lock_of_delete = "FOR UPDATE" if connection.dialect.name in LOCK_ROWS else ""
+        self.lock_of_update = "FOR NO KEY UPDATE" if connection.dialect.name == "postgresql" else self.lock_of_delete
         self.style = connection.dialect.paramstyle
 
     def quote(self, name: str) -> str:

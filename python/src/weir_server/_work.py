@@ -3,6 +3,8 @@
 from functools import lru_cache
 
 FIELD = "Weir-View"
+# In a reply to GET: something was changed for it, so Weir must not ask for it a second time.
+ACTED = "Weir-Acted"
 # Weir keeps no longer name.
 MAX_NAME = 200
 

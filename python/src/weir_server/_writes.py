@@ -80,8 +80,12 @@ class Database(Protocol):
 
     # It locks as a whole, with the first write of a transaction.
     locks_whole: bool
-    # It knows SELECT … FOR UPDATE.
-    locks_rows: bool
+    # What stands behind a SELECT that locks rows as an UPDATE or a DELETE of them does, and no more: others may go on
+    # to refer to rows that only change. Nothing: it knows no such locks.
+    lock_of_update: str
+    lock_of_delete: str
+    # It knows LIMIT: drivers read all rows of a result, however few are asked for.
+    limits: bool
 
     def quote(self, name: str) -> str: ...
 
@@ -110,8 +114,9 @@ class Exact:
             own, pk = self.change.written, self.database.quote(str(self.table.pk))
             self.database.ask(f"UPDATE {own} SET {pk} = {pk} WHERE 0 = 1", None, 0)
         given = self.change.given(self.parameters)
-        lock = " FOR UPDATE" if self.database.locks_rows else ""
-        return self.select(f"{self.change.where}{lock}", given)
+        lock = self.database.lock_of_delete if self.change.sets is None else self.database.lock_of_update
+        limit = f"LIMIT {MAX_ROWS + 1}" if self.database.limits else ""
+        return self.select(" ".join(filter(None, (self.change.where, limit, lock))), given)
 
     def select(self, where: str, parameters: Any) -> list[dict[str, Any]] | None:
         own = self.change.written

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from weir_server import _asker, _site, _values, _work
+from weir_server import _asker, _nonces, _site, _values, _work
 from weir_server._admin import Outcome
 from weir_server._asgi import Application, Head, Receive, Scope, Send, asked, holding, names
 from weir_server._holes import FIELD
@@ -85,8 +85,12 @@ class Weir:
             view = scope.get("endpoint")
             head.fields[_work.FIELD] = visit.work.field(_work.name_of(view) if view else "")
         if scope["method"] in _site.READS:
-            if visit.varies and "cookie" not in names(head.fields.all("vary")):
-                head.fields.add("Vary", "Cookie")
+            if head.status != 304:
+                declare_nonces(scope, head)
+            known = names(head.fields.all("vary"))
+            for name in [*(["cookie"] if visit.varies else []), *sorted(visit.accepts)]:
+                if name not in known:
+                    head.fields.add("Vary", name)
             self.site.tell(visit, head.fields, head.status, head.body is not None)
         elif visit.tickets:
             # The page behind the redirect is then the new one, at every edge.
@@ -164,6 +168,24 @@ def shared(ttl: int | str = "1d", swr: int | str | None = None, tags: Iterable[s
 def private(view: View) -> View:
     """The pages of this view are for one visitor each."""
     return marking(view, _site.for_one)
+
+
+def declare_nonces(scope: Scope, head: Head) -> None:
+    """Leaves holes for the nonce of its Content-Security-Policy. Where it cannot, Weir does not share the page."""
+    policies = [policy for name in _nonces.POLICIES for policy in head.fields.all(name)]
+    if not policies or head.body is None or "content-encoding" in head.fields:
+        return
+    marks = _nonces.marks(policies)
+    if not marks or not _nonces.offered(",".join(asked(scope).all(FIELD))):
+        return
+    head.body = _nonces.marked_body(head.body, marks)
+    for name in _nonces.POLICIES:
+        lines = head.fields.all(name)
+        for line in lines[:1]:
+            head.fields[name] = _nonces.marked(line, marks)
+        for line in lines[1:]:
+            head.fields.add(name, _nonces.marked(line, marks))
+    head.fields.add(FIELD, _nonces.declaration(marks))
 
 
 def hide(scope: Scope, name: bytes) -> None:

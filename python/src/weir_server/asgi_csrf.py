@@ -95,6 +95,8 @@ class Csrf:
         """Declares the hole, or makes the page its visitor's own."""
         fields = head.fields
         plain = "content-encoding" not in fields and "set-cookie" not in fields
+        # Weir fills what stands in the page.
+        plain = plain and not any(made.token.encode() in value for _, value in fields.raw)
         if made.is_hole and plain and head.body is not None and made.token.encode() in head.body:
             fields[FIELD] = self.cookie.declaration(made.token)
             return

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from flask import Flask, Response, after_this_request, current_app, g, request
 from markupsafe import Markup, escape
 
-from weir_server import _asker, _site, _values, _work
+from weir_server import _asker, _nonces, _site, _values, _work
 from weir_server._admin import Outcome
 from weir_server._holes import FIELD
 from weir_server._sender import Sender
@@ -33,6 +33,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 DAY = 86_400
+# What Werkzeug keeps of a request once somebody has asked for it, and the field that it is from.
+ACCEPTS = {"accept_languages": "Accept-Language", "accept_mimetypes": "Accept"}
 
 
 class Weir:
@@ -93,12 +95,16 @@ class Weir:
         visit: Visit = g.weir_visit
         if visit.places.places and response.status_code != 304:
             self.declare(visit, response)
+        if request.method in _site.READS and response.status_code != 304:
+            self.declare_nonces(response)
         if self.site.tells_views:
             view = current_app.view_functions.get(request.endpoint or "")
             response.headers[_work.FIELD] = visit.work.field(_work.name_of(view) if view else "")
         if request.method in _site.READS:
             if visit.varies:
                 response.vary.add("Cookie")
+            # What the view has asked for chose the page, whether or not it says so.
+            response.vary.update(ACCEPTS[name] for name in ACCEPTS.keys() & vars(request).keys())
             self.site.tell(visit, response.headers, response.status_code, not response.is_streamed)
         elif visit.tickets:
             # The page behind the redirect is then the new one, at every edge.
@@ -128,6 +134,22 @@ class Weir:
             response.set_data(gzip.decompress(response.get_data()))
             del response.headers["Content-Encoding"]
         response.headers.add(FIELD, visit.places.declaration())
+
+    def declare_nonces(self, response: Response) -> None:
+        """Leaves holes for the nonce of its Content-Security-Policy. Where it cannot, Weir does not share the page."""
+        policies = [policy for name in _nonces.POLICIES for policy in response.headers.getlist(name)]
+        is_plain = not response.is_streamed and not response.direct_passthrough
+        is_plain = is_plain and "Content-Encoding" not in response.headers
+        if not policies or not is_plain or not _nonces.offered(request.headers.get(FIELD)):
+            return
+        marks = _nonces.marks(policies)
+        if not marks:
+            return
+        response.set_data(_nonces.marked_body(response.get_data(), marks))
+        for name in _nonces.POLICIES:
+            lines = response.headers.getlist(name)
+            response.headers.setlist(name, [_nonces.marked(line, marks) for line in lines])
+        response.headers.add(FIELD, _nonces.declaration(marks))
 
     def remember(self, response: Response, age: int = DAY * 14, **values: object) -> None:
         """Gives a visitor the texts for `visitor_value`, in a signed cookie. Call it where somebody signs in.

@@ -102,6 +102,8 @@ class Csrf:
             return response
         plain = not response.is_streamed and not response.direct_passthrough
         plain = plain and not {"Content-Encoding", "Set-Cookie"} & set(response.headers.keys())
+        # Weir fills what stands in the page.
+        plain = plain and not any(g.weir_csrf_token in value for value in response.headers.values())
         if g.weir_csrf_hole and plain and g.weir_csrf_token.encode() in response.get_data():
             response.headers[FIELD] = self.cookie.declaration(g.weir_csrf_token)
             return response

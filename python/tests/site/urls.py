@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from shop import letters, views, visitors
+from shop import letters, policies, views, visitors
 
 urlpatterns = [
     path("", views.home),
@@ -40,7 +40,14 @@ urlpatterns = [
     path("letter/streamed/", letters.streamed),
     path("letter/hidden/", letters.hidden),
     path("letter/visited/", letters.visited),
+    path("letter/told/", letters.told),
     path("letter/unchanged/", letters.unchanged),
+    path("policy/", policies.page),
+    path("policy/form/", policies.form),
+    path("policy/zipped/", policies.zipped),
+    path("policy/streamed/", policies.streamed),
+    path("policy/short/", policies.short),
+    path("by-type/", policies.by_type),
     path("hello/", visitors.hello),
     path("hello/shared/", visitors.for_all),
     path("hello/members/", visitors.members),
@@ -48,4 +55,5 @@ urlpatterns = [
     path("hello/latin/", visitors.latin),
     path("sign-in/", visitors.sign_in),
     path("sign-out/", visitors.sign_out),
+    path("link/<str:name>/", visitors.link),
 ]

@@ -212,7 +212,7 @@ fn heads_conditions_and_ranges(stack: &Stack) {
     let old = client.ask("GET", target, &[("Cookie", &format!("csrftoken={}", tokens[0]))], b"");
     secret_of(&old, Some(&secret(1)));
     assert_eq!(stack.oracle.calls("heads"), 1);
-    assert_eq!(stack.oracle.field("heads", 0, "HTTP_WEIR_HOLES").as_deref(), Some("csrf, value"));
+    assert_eq!(stack.oracle.field("heads", 0, "HTTP_WEIR_HOLES").as_deref(), Some("csrf, value, nonce"));
 }
 
 both_topologies!(those_who_wait_for_one_page_get_their_own_tokens, SETTINGS);
@@ -321,7 +321,7 @@ fn what_is_no_hole_stays_private(stack: &Stack) {
     let fields = [("Weir-Holes", declared.as_str())];
     for target in ["/count/said?body=field:Weir-Holes", "/private/count/said?body=field:Weir-Holes"] {
         let reply = stack.get_with(target, &fields).expect(200);
-        let said = if target.starts_with("/private") { "None" } else { "csrf, value" };
+        let said = if target.starts_with("/private") { "None" } else { "csrf, value, nonce" };
         assert!(reply.text().ends_with(&format!("Weir-Holes={said}\n")), "{}", reply.text());
         assert_eq!(reply.field("set-cookie"), None);
     }

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::answers::answers;
 use super::changes::Changes;
 use super::environment::Environment;
+use super::orphans::Orphans;
 use super::server::Server;
 use crate::private_directory::PrivateDirectory;
 
@@ -146,12 +147,15 @@ struct DrainingServer {
 impl Keeper {
     fn keep(mut self, first: Generation) {
         let (mut current, mut pause) = (first, FIRST_PAUSE);
+        let mut orphans = Orphans::new();
         while !self.stopped {
             let due = std::mem::take(&mut self.due);
             if due || self.is_told_to_reload(TICK) || self.changes.as_mut().is_some_and(Changes::noticed) {
                 self.reload(&mut current);
             }
             self.see_off();
+            let leaving = self.leaving.iter().map(|leaving| leaving.generation.child.id());
+            orphans.reap(&leaving.chain([current.child.id()]).collect::<Vec<_>>());
             let Ok(Some(status)) = current.child.try_wait() else { continue };
             kill_group(&current.child, Signal::KILL);
             if current.since.elapsed() > STEADY {

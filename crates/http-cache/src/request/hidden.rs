@@ -5,6 +5,9 @@ use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::RequestSummary;
 
+/// In a reply: the application has changed something to make it, so it would not make the same again.
+pub(crate) const WEIR_ACTED: HeaderName = HeaderName::from_static("weir-acted");
+
 /// What an ignored field is to a reply that turns out to be for one visitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HiddenKind {
@@ -44,6 +47,8 @@ pub struct ReplyManner {
     refused: bool,
     /// It sets a cookie or sends elsewhere.
     acted: bool,
+    /// It says itself that it was made once.
+    once: bool,
 }
 
 impl ReplyManner {
@@ -51,7 +56,14 @@ impl ReplyManner {
         Self {
             refused: matches!(status.as_u16(), 401 | 403 | 429),
             acted: status.is_redirection() || reply.contains_key(SET_COOKIE),
+            once: reply.contains_key(WEIR_ACTED),
         }
+    }
+
+    /// What it lets expect of the next one: that is yet to be made.
+    #[must_use]
+    pub fn of_the_next(self) -> Self {
+        Self { once: false, ..self }
     }
 }
 
@@ -62,8 +74,9 @@ impl RequestSummary {
     /// A reply that sets a cookie or sends elsewhere may have used up what the URL holds, such as a login
     /// link that works once. It is asked for again only if it was made without something of the visitor's
     /// own, and not for fields that tell of the way. A refusal is always asked for again: it may be about an
-    /// address that was nobody's.
+    /// address that was nobody's. One that says that something was changed for it is asked for once: its
+    /// visitor would be told that the link has been used.
     pub fn asks_again(&self, reply: ReplyManner) -> bool {
-        self.trimmed || reply.refused || (self.way && !reply.acted)
+        reply.refused || (!reply.once && (self.trimmed || (self.way && !reply.acted)))
     }
 }

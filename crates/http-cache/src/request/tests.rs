@@ -202,6 +202,12 @@ fn what_makes_a_second_request_necessary() {
         ];
         assert_eq!(found, *expected, "{query:?} {fields:?}");
         assert_eq!(again(StatusCode::FOUND, &nothing), expected[1], "{query:?} {fields:?}");
+        let mut used_up = sets_a_cookie.clone();
+        used_up.insert("weir-acted", "?1".parse().unwrap());
+        assert!(!again(StatusCode::FOUND, &used_up), "{query:?} {fields:?}");
+        assert_eq!(again(StatusCode::FORBIDDEN, &used_up), expected[2], "{query:?} {fields:?}");
+        let next = ReplyManner::of(StatusCode::FOUND, &used_up).of_the_next();
+        assert_eq!(look.asks_again(next), expected[1], "{query:?} {fields:?}");
     }
 }
 

@@ -140,6 +140,40 @@ fn a_page_stays_chosen_by_what_it_was_chosen_by() {
 }
 
 #[test]
+fn a_page_keeps_its_tags_and_gets_no_line_twice() {
+    // A function that only looks whether the page has changed has read less than the page shows.
+    let mut page = headers(&[
+        ("etag", "\"a\""),
+        ("vary", "Accept-Language"),
+        ("surrogate-key", "news article-7"),
+        ("cache-groups", "\"all\""),
+    ]);
+    for key in ["news", "news", "article-8", "news"] {
+        let not_modified =
+            headers(&[("vary", "Accept-Language"), ("surrogate-key", key), ("cache-groups", "\"more\"")]);
+        page = freshen(&page, &not_modified, true, now()).unwrap();
+    }
+    assert_eq!(page.get_all(VARY).iter().count(), 1);
+    let tags = tags::tags(b"https://a/", &page).unwrap();
+    let words = ["article-7", "article-8", "news"];
+    assert!(words.iter().all(|word| tags.iter().any(|tag| tag == word)), "{tags:?}");
+    assert_eq!(tags.len(), words.len() + 2, "{tags:?}");
+}
+
+#[test]
+fn the_policy_of_a_page_with_a_hole_goes_with_its_body() {
+    let policy = ("content-security-policy", "script-src 'nonce-mark'");
+    let newer = headers(&[("content-security-policy", "script-src 'self'")]);
+    for (stored, expected) in [
+        (headers(&[("etag", "\"a\""), policy, ("weir-holes", "nonce")]), policy.1),
+        (headers(&[("etag", "\"a\""), policy]), "script-src 'self'"),
+    ] {
+        let page = freshen(&stored, &newer, true, now()).unwrap();
+        assert_eq!(page["content-security-policy"], expected);
+    }
+}
+
+#[test]
 fn what_a_head_says_of_a_stored_reply() {
     let stored: Fields<'_> = &[("etag", "\"a\""), ("last-modified", THEN), ("content-type", "text/html")];
     let cases: &[(Fields<'_>, bool)] = &[

@@ -24,7 +24,8 @@ impl Fill {
             self.keep_for_first(reply, reason);
         }
         let fallback = self.find_fallback();
-        let (manner, pass_for) = (manner.unwrap_or_default(), self.ask.policy.hit_for_miss);
+        let manner = manner.unwrap_or_default().of_the_next();
+        let pass_for = self.ask.policy.hit_for_miss;
         self.mark(&names, UncacheableReply { reason, manner, pass_for });
         self.ticket.end(fallback.map_or(Outcome::Pass(reason), |page| self.stale(&page, reason)));
         self.give_up(ReturnCause::Uncacheable { vary: &names, pass_for }).await;

@@ -64,7 +64,7 @@ class ChangeReader(QueryReader):
         table = self.known(name)
         self.nested(parts)
         if at >= len(parts) or not parts[at].is_word("SET"):
-            self.found.written.add(table)
+            self.several(table, at)
             return
         end = next(
             (i for i in range(at, len(parts)) if parts[i].is_word("WHERE", "FROM", "ORDER", "LIMIT", "RETURNING")),
@@ -101,7 +101,7 @@ class ChangeReader(QueryReader):
         later = [token for token in parts[at + 1 :] if token.is_word("ORDER", "LIMIT", "RETURNING", "FROM", "USING")]
         is_at_cursor = at + 1 < len(parts) and parts[at + 1].is_word("CURRENT")
         if not parts[at].is_word("WHERE") or later or is_at_cursor:
-            self.found.written.add(table)
+            self.several(table, at)
             return
         where = self.between(at, len(parts))
         if self.mark == NUMBERED:
@@ -109,6 +109,12 @@ class ChangeReader(QueryReader):
             self.found.change = Change(table, written, where, 0, sets, places)
         else:
             self.found.change = Change(table, written, where, parts[at].parameter, sets)
+
+    def several(self, table: str, at: int) -> None:
+        """A change of this table, and of those that are named beside it: MySQL changes several at once."""
+        end = next((i for i in range(at, len(self.tokens)) if self.tokens[i].is_word("WHERE")), len(self.tokens))
+        named = {self.known(token) for token in self.tokens[at:end] if is_name(token)}
+        self.found.written |= {table} | (named & self.schema.keys())
 
     def dotted(self, at: int) -> tuple[Token, int]:
         """The last part of a name with dots, and the place behind it."""

@@ -119,7 +119,9 @@ class Facts:
 
     def add_range(self, column: Column, word: Token, rest: list[Token]) -> None:
         if word.is_word("LIKE"):
-            pattern = value_of(rest[:1]) if len(rest) == 1 or rest[1].is_word("ESCAPE") else None
+            # Behind the escape nothing may follow, such as another condition that OR joins to it.
+            is_all = len(rest) == 1 or (len(rest) == 3 and rest[1].is_word("ESCAPE"))
+            pattern = value_of(rest[:1]) if is_all else None
             if pattern:
                 self.ranges.setdefault(column, (pattern, None))
         elif len(rest) == 3 and rest[1].is_word("AND"):

@@ -4,6 +4,7 @@ import re
 from functools import lru_cache
 
 from weir_server._sql.changes import ChangeReader
+from weir_server._sql.names import names_read
 from weir_server._sql.schema import Schema
 from weir_server._sql.statement import Statement
 from weir_server._sql.tokens import NotRead
@@ -43,18 +44,21 @@ def read(sql: str, schema: Schema, mark: str = "%s") -> Statement:
     try:
         found = StatementReader(sql, schema, mark).statement()
     except (NotRead, IndexError, RecursionError):
-        found = _roughly(sql, schema)
+        found = _roughly(sql, schema, mark)
     found.asks_clock = CLOCK.search(sql) is not None
     found.asks_calendar = CALENDAR.search(sql) is not None
     return found
 
 
-def _roughly(sql: str, schema: Schema) -> Statement:
-    """Every known table that is named anywhere in it, in full."""
+def _roughly(sql: str, schema: Schema, mark: str) -> Statement:
+    """Every known table that is named anywhere in it, in full; and what else it reads from, such as a view."""
     found = Statement()
-    found.tables = tables_named(sql, schema)
+    read_from = names_read(sql, mark)
+    known = {name.lower() for name in schema}
+    others = {name for name in read_from.tables if name.lower() not in known}
+    found.tables = tables_named(sql, schema) | others
     # A function may read anything.
-    found.unknown = not found.tables
+    found.unknown = not found.tables or read_from.unknown
     refreshed = REFRESH.match(sql)
     if refreshed:
         found.written = {refreshed[1]}

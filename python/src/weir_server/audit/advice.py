@@ -8,6 +8,7 @@ UNSAID = (None, "hit-for-miss", "uncacheable-reply")
 
 ADVICE = {
     "csrf-token": "Use WeirMiddleware, which leaves a hole for the token, or load the form from a page of its own",
+    "nonce": "Use WeirMiddleware outside the middleware of the policy: Weir fills in another nonce each time",
     "set-cookie": "Set no cookie on this page: SESSION_SAVE_EVERY_REQUEST = False; in Flask, do not touch the session",
     "private": 'Take Cache-Control: private (@never_cache, cache_control) away, or say @shared(ttl="1m")',
     "no-store": 'Take Cache-Control: no-store (@never_cache) away, or say @shared(ttl="1m")',

@@ -12,8 +12,9 @@ class WeirConfig(AppConfig):
 
     def ready(self) -> None:
         from weir_server import _threads
-        from weir_server.django import address, capture, changes, checks, clocks, cursors, holes, kept
+        from weir_server.django import accepts, address, capture, changes, checks, clocks, cursors, holes, kept
 
+        accepts.install()
         address.tell_others()
         checks.register_all()
         capture.install()

@@ -22,7 +22,7 @@ Rows = Sequence[Sequence[Any]]
 class Recorder:
     """What one page has read."""
 
-    __slots__ = ("began", "daily", "ended", "reused", "tags", "timed")
+    __slots__ = ("accepts", "began", "daily", "ended", "reused", "tags", "timed")
 
     def __init__(self) -> None:
         self.tags: set[str] = set()
@@ -35,6 +35,8 @@ class Recorder:
         self.daily = False
         # It is what `cache_page` has kept: its tags are not known.
         self.reused = False
+        # The fields of the request by which it was chosen, whether or not the reply says so.
+        self.accepts: set[str] = set()
 
     def note(self, statement: Statement, sql: str, parameters: Any) -> None:
         for table in statement.tables:
@@ -56,8 +58,10 @@ class Recorder:
                     self.whole(followed.table)
             else:
                 compiler.weir_followed = (self, statement.followed)  # type: ignore[attr-defined]
+        if statement.unknown:
+            self.untold()
         hold = _reads.hold(statement, parameters, self.began)
-        self.timed = self.timed or statement.unknown or hold is Hold.SHORT
+        self.timed = self.timed or hold is Hold.SHORT
         self.daily = self.daily or hold is Hold.DAY
 
     def whole(self, table: str) -> None:
@@ -70,7 +74,12 @@ class Recorder:
             self.tags.update((other, _tags.any_row(other)))
         if made_from is None and (table not in schema() or is_view(table)):
             # It is a view, or may be one: nobody knows which changes show in it.
-            self.timed = True
+            self.untold()
+
+    def untold(self) -> None:
+        """The page shows what has no tags: any change may show in it, and it is kept no longer than it says."""
+        self.timed = True
+        self.tags.add(_tags.EVERYTHING)
 
     def follow(self, chunks: Iterable[Rows], followed: Sequence[Followed]) -> Iterator[Rows]:
         """The same rows, some at a time; notes the primary keys in them."""

@@ -39,6 +39,8 @@ _inserting: ContextVar[bool] = ContextVar("weir_inserting", default=False)
 _migrating = False
 # Errors after which nobody knows what the database has done: the connection may have been lost behind it.
 LOST = (OperationalError, InterfaceError)
+# A statement that runs a procedure.
+CALLS = re.compile(r"\s*(?:CALL|EXEC(?:UTE)?)\b", re.IGNORECASE)
 RETURNING = re.compile(r"\bRETURNING\b", re.IGNORECASE)
 
 
@@ -70,6 +72,8 @@ def noticed(execute: Execute, sql: Any, parameters: Any, many: bool, context: di
         result = execute(sql, parameters, many, context)
         if recorder is not None:
             recorder.note(statement, text, parameters)
+        if statement.unknown and CALLS.match(text):
+            called(connection, text)
         if statement.transaction:
             by_hand(connection, statement.transaction)
         return result
@@ -139,6 +143,12 @@ def written_out(sql: Any, context: dict[str, Any]) -> str:
         return str(sql)
 
 
+def called(connection: BaseDatabaseWrapper, text: str) -> None:
+    """What procedures change is named in TABLES, or nobody knows."""
+    names = set(re.findall(r"\w+", text)) & conf().tables.keys()
+    changed(connection, {tag for name in names for tag in behind_view(name)})
+
+
 def behind_view(table: str) -> set[str]:
     """The tags of the tables that are changed through a view."""
     return {tag for label in conf().tables.get(table, ()) for tag in _writes.whole(label)}
@@ -170,9 +180,12 @@ class Database:
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
         self.locks_whole = connection.vendor == "sqlite"
+        self.limits = connection.vendor in ("postgresql", "mysql", "sqlite")
+        features = connection.features
         # SQL Server says it in another place.
-        is_usual = not getattr(connection.features, "for_update_after_from", False)
-        self.locks_rows = connection.features.has_select_for_update and is_usual
+        is_usual = features.has_select_for_update and not getattr(features, "for_update_after_from", False)
+        self.lock_of_delete = "FOR UPDATE" if is_usual else ""
+        self.lock_of_update = "FOR NO KEY UPDATE" if features.has_select_for_no_key_update else self.lock_of_delete
 
     def quote(self, name: str) -> str:
         return self.connection.ops.quote_name(name)

@@ -54,6 +54,7 @@ def run_past(connection: BaseDatabaseWrapper, run: Callable[..., Any], sql: Any,
         if recorder is not None:
             for table in tables:
                 recorder.whole(table)
-            recorder.timed = recorder.timed or not tables
+            if not tables:
+                recorder.untold()
         if not re.match(r"\s*COPY\b.*\bTO\b|\s*SELECT\b", text, re.IGNORECASE | re.DOTALL):
             changed(connection, {tag for table in tables for tag in whole(table)})

@@ -5,7 +5,6 @@ and the page would be one visitor's. Instead the token is a mark that the reply 
 after all, the secret that the mark is a token of goes out in the cookie, as usual.
 """
 
-import gzip
 from collections.abc import Callable
 
 from django.conf import settings
@@ -14,6 +13,7 @@ from django.middleware import csrf
 from django.utils.cache import patch_vary_headers
 
 from weir_server._holes import FIELD, TOKEN, TokenCookie, letters, offered, unmasked
+from weir_server.django import packed
 from weir_server.django.conf import conf
 
 # In request.META, under a name that no field of a request can have.
@@ -50,17 +50,14 @@ class Hole:
         """Whether the token stands where Weir will see it, and nothing else in the reply is one visitor's."""
         if not isinstance(response, HttpResponse) or response.streaming or response.cookies:
             return False
-        coding = response.get("Content-Encoding", "identity")
-        if coding not in ("identity", "gzip"):
+        content = packed.plain_content(response)
+        if content is None or self.secret.token.encode() not in content:
             return False
-        content = gzip.decompress(response.content) if coding == "gzip" else response.content
-        if self.secret.token.encode() not in content:
+        # Weir fills what stands in the page.
+        if any(self.secret.token in value for value in response.headers.values()):
             return False
-        if coding == "gzip":
-            # Weir compresses it once the hole is filled.
-            response.content = content
-            del response["Content-Encoding"]
-            response["Content-Length"] = str(len(content))
+        if "Content-Encoding" in response:
+            packed.replace(response, content)
         return True
 
 

@@ -46,20 +46,26 @@ def install() -> None:
 def watched(cache: BaseCache) -> BaseCache:
     """The same cache, which says when a page reads something from it."""
     for name in READS:
-        setattr(cache, name, noting(getattr(cache, name), cache))
+        setattr(cache, name, noting(getattr(cache, name), is_many=name == "get_many"))
     return cache
 
 
-def noting(read: Callable[..., Any], cache: BaseCache) -> Callable[..., Any]:
+def noting(read: Callable[..., Any], *, is_many: bool) -> Callable[..., Any]:
     @functools.wraps(read)
-    def reads(key: Any, *args: Any, **more: Any) -> Any:
+    def reads(*args: Any, **more: Any) -> Any:
         recorder = capture.recorder()
-        if recorder is not None and not recorder.timed:
-            names = [key] if isinstance(key, str) else list(key)
-            known = conf().caches
-            recorder.timed = not all(str(name).startswith(known) for name in names)
+        if recorder is None:
+            return read(*args, **more)
+        name = "keys" if is_many else "key"
+        key, args = (args[0], args[1:]) if args else (more.pop(name, ()), args)
+        if is_many:
+            # They may be given once.
+            key = list(key)
+        known = conf().caches
+        if not all(str(one).startswith(known) for one in (key if is_many else (key,))):
+            recorder.untold()
         found = read(key, *args, **more)
-        if recorder is not None and found is not None and str(key).startswith(PAGES):
+        if found is not None and str(key).startswith(PAGES):
             recorder.reused = True
         return found
 
@@ -70,7 +76,7 @@ def on_cacheops(*, hit: bool, **_: Any) -> None:
     recorder = capture.recorder()
     if recorder is not None:
         # What is not there now may be there when the page is made the next time, and older than its tags.
-        recorder.timed = True
+        recorder.untold()
 
 
 def watch_sites() -> None:

@@ -12,8 +12,8 @@ from django.utils.http import parse_http_date_safe
 from weir_server import _tags
 from weir_server._asker import VARIABLE, asker
 from weir_server._reads import to_midnight
-from weir_server._work import FIELD, Work
-from weir_server.django import capture, changes, holes, values
+from weir_server._work import ACTED, FIELD, Work
+from weir_server.django import accepts, capture, changes, holes, nonces, values
 from weir_server.django.capture import Recorder
 from weir_server.django.conf import conf
 from weir_server.django.decorators import CONTROL, add_tags
@@ -113,6 +113,10 @@ class Visit:
             values.keep(self.request, response)
         if self.recorder is None:
             return response
+        if self.tickets:
+            response[ACTED] = "?1"
+        nonces.settle(self.request, response)
+        accepts.settle(self.request, response, self.recorder)
         tags = self.recorder.shown()
         if response.streaming and "Content-Length" not in response:
             # What its body reads is read later.

@@ -9,7 +9,7 @@ from debug_toolbar.panels import Panel
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
-from weir_server import _tags, testing
+from weir_server import _holes, _nonces, _tags, testing
 from weir_server._judge import Judged, judge
 from weir_server.audit.advice import ADVICE
 from weir_server.django import capture, changes
@@ -74,11 +74,13 @@ def can_have_holes(response: HttpResponseBase) -> bool:
 
 
 def with_hole(fields: list[tuple[str, str]], body: bytes) -> list[tuple[str, str]]:
+    found = _nonces.nonces(value for name, value in fields if name in _nonces.POLICIES)
+    fields = [*fields, *((_holes.FIELD, f'nonce;mark="{nonce}"') for nonce in found)]
     token = re.search(rb'name="csrfmiddlewaretoken" value="(\w+)"', body)
     if token is None:
         return fields
     kept = [(name, value) for name, value in fields if name.lower() != "set-cookie"]
-    return [*kept, ("Weir-Holes", f'csrf;mark="{token[1].decode()}"')]
+    return [*kept, (_holes.FIELD, f'csrf;mark="{token[1].decode()}"')]
 
 
 def by_table(tags: list[str]) -> list[tuple[str, list[str]]]:

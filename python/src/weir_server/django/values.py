@@ -5,7 +5,6 @@ text there. In any other page it is the text itself. The cookie is set in replie
 away from those who are not any more, wherever the application has looked who they are.
 """
 
-import gzip
 import html
 import logging
 import time
@@ -22,6 +21,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from weir_server._holes import FIELD
 from weir_server._values import COOKIE, Keys, Places, offered, plain
+from weir_server.django import packed
 from weir_server.django.conf import conf
 
 logger = logging.getLogger("weir_server")
@@ -90,10 +90,9 @@ def settle(places: Places, response: HttpResponseBase) -> None:
     if not places.places or response.status_code == 304:
         return
     if isinstance(response, HttpResponse) and not response.streaming:
-        if response.get("Content-Encoding", "identity") == "gzip":
-            response.content = gzip.decompress(response.content)
-            del response["Content-Encoding"]
-            response["Content-Length"] = str(len(response.content))
+        content = packed.plain_content(response)
+        if content is not None and "Content-Encoding" in response:
+            packed.replace(response, content)
         charset = response.charset or "utf-8"
         if charset.lower().replace("_", "-") not in ("utf-8", "utf8", "ascii", "us-ascii"):
             # Weir fills in UTF-8.

@@ -41,6 +41,11 @@ def hidden(request):
     return HttpResponse(base64.b64encode(get_token(request).encode()))
 
 
+def told(request):
+    """The token stands in a field of the reply too, for scripts."""
+    return HttpResponse(form(request), headers={"X-CSRFToken": get_token(request)})
+
+
 def visited(request):
     response = HttpResponse(form(request))
     response.set_cookie("visited", "1")

@@ -1,12 +1,13 @@
 """Visitors who sign in with a name, and pages that greet them."""
 
 from django.core import signing
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseRedirect
 from django.template import engines
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 from django.views.decorators.gzip import gzip_page
 
+from shop.models import Tag
 from weir_server.django import shared
 
 GREETING = """{% load weir %}<p id="hello" title="{% visitor_value "name" default=default %}">Hello \
@@ -66,6 +67,15 @@ def sign_in(request):
     name = request.POST["name"]
     request.user = Visitor(name)
     response = HttpResponse("welcome")
+    response.set_cookie("sessionid", signing.dumps(name), httponly=True)
+    return response
+
+
+def link(request, name):
+    """A link that was sent by mail, and signs in once."""
+    if not Tag.objects.filter(name=name).delete()[0]:
+        return HttpResponse("the link was used already", status=404)
+    response = HttpResponseRedirect("/hello/")
     response.set_cookie("sessionid", signing.dumps(name), httponly=True)
     return response
 

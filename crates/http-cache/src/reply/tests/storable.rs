@@ -37,6 +37,8 @@ fn what_the_reply_forbids() {
         (&[("vary", "a b")], Reason::Vary),
         (&[("content-length", "16777217")], Reason::TooLarge),
         (&[("surrogate-key", &"tag ".repeat(tags::MAX_TAGS + 1))], Reason::TooManyTags),
+        (&[("content-security-policy", "script-src 'self' 'nonce-abc'")], Reason::Nonce),
+        (&[("content-security-policy-report-only", "script-src 'nonce-abc'")], Reason::Nonce),
     ];
     for (fields, reason) in cases {
         assert_eq!(reply(fields).reason(), *reason, "{fields:?}");
@@ -66,6 +68,9 @@ fn what_forbids_only_in_part_or_not_at_all() {
         &[("surrogate-control", "no-store"), ("x-accel-expires", "60")],
         &[("surrogate-control", "no-store"), ("weir-cache-control", "max-age=60")],
         &[("surrogate-control", "max-age=60, content=\"ESI/1.0\"")],
+        &[("content-security-policy", "script-src 'self'")],
+        &[("content-security-policy", "script-src 'nonce-abc'"), ("cache-control", "public")],
+        &[("content-security-policy", "script-src 'nonce-abc'"), ("content-type", "text/css")],
         &[("content-length", "16777216")],
         &[("content-length", "junk")],
     ];

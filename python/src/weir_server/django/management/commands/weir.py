@@ -1,5 +1,6 @@
 """`manage.py weir`: serves this site in production form, by its own settings."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -56,7 +57,7 @@ class Command(BaseCommand):
         except FileNotFoundError as error:
             raise CommandError(str(error)) from None
         file = Path(tempfile.mkdtemp(prefix="weir-site-")) / "weir.toml"
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
         # Its own words about what is wrong, before anything is started.
         if subprocess.run([weir, "check", file], stderr=subprocess.DEVNULL).returncode:
             wrong = subprocess.run([weir, "check", file], stderr=subprocess.PIPE, text=True).stderr
@@ -71,4 +72,14 @@ class Command(BaseCommand):
         if options["reload"]:
             command.append("--reload")
         sys.stdout.flush()
+        # It may have been called from another directory.
+        os.environ["PYTHONPATH"] = os.pathsep.join(own_paths())
         os.execv(weir, command)
+
+
+def own_paths() -> list[str]:
+    """Where this process looks for modules before Python's own: the directory of manage.py, and what was named."""
+    library = Path(os.__file__).parent
+    # An archive comes first among Python's own.
+    others = itertools.takewhile(lambda entry: Path(entry) != library and not entry.endswith(".zip"), sys.path)
+    return list(dict.fromkeys(str(Path(entry).resolve()) for entry in others))
