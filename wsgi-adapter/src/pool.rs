@@ -23,7 +23,6 @@ use sticky::Sticky;
 
 use crate::body_memory::BodyMemory;
 use crate::config::{Balance, HashKey, PoolConfig};
-use crate::error::PoolFull;
 use crate::exchange::idle::IdleConnections;
 use crate::exchange::secure::ServerTls;
 use crate::metrics::{Metrics, PoolMetrics};

@@ -297,7 +297,10 @@ impl Fill {
                 self.store(reply, lifetime).await;
             }
             Verdict::DoNotStore(reason) => {
-                match self.ask.policy.collapses(&self.parts(&reply, asked), SystemTime::now()) {
+                let same_for_all = self.ask.policy.collapses(&self.parts(&reply, asked), SystemTime::now());
+                // Of those who read a longer one at different paces, the slower would lose it.
+                match same_for_all.filter(|_| declared_length(&reply).is_none_or(SharedBody::is_for_several))
+                {
                     Some(lifetime) => self.share(reply, lifetime, reason).await,
                     None => self.withdraw(Some(reply), reason).await,
                 }

@@ -3,18 +3,20 @@
 //!
 //! Up to `keep` bytes are kept completely, so that a reader may join at any time. A longer body becomes a
 //! window, as does one for which all bodies together have no room: no more readers join, and the writer
-//! follows the fastest of them, so that a reader that reads nothing delays no other. A reader that falls
-//! behind the window is cut off.
+//! follows the fastest of them. What the others have not read stays as long as there is room for it; then the
+//! writer waits a while for those that go on reading. A reader that falls behind all the same is cut off.
 
 mod reader;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_cache::Reason;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use crate::coding::copies::CodedCopies;
 use crate::connection::bodies::{Bodies, BodyForm, BodyRoom};
@@ -29,6 +31,12 @@ pub(crate) struct IncompleteBody;
 const WINDOW: u64 = 256 * 1024;
 /// The window where all bodies together have little room. Where they have none, nothing is read ahead.
 const NARROW_WINDOW: u64 = 64 * 1024;
+/// How far a reader of a window may be behind the writer, in bytes.
+const BEHIND: u64 = 16 * 1024 * 1024;
+/// A reader that has read nothing for this long is not waited for.
+const STILL: Duration = Duration::from_secs(1);
+/// How long the writer of one body waits in all for readers that would fall behind.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct SharedBody {
     state: Mutex<BodyState>,
@@ -63,13 +71,17 @@ struct BodyState {
     searched: bool,
     /// Whether the page is stored, or why it is not, as soon as that is known.
     fate: Option<Result<(), Reason>>,
+    /// How long its writer has waited for those who would fall behind.
+    waited: Duration,
 }
 
 /// Chunks and bytes read.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct ReaderPlace {
     chunk: usize,
     bytes: u64,
+    /// When it read the last one.
+    moved: Instant,
     first: bool,
     /// It has asked for more than there is.
     is_waiting: bool,
@@ -90,6 +102,11 @@ impl SharedBody {
     pub(crate) fn new(keep: u64, bodies: &Arc<Bodies>) -> Arc<Self> {
         let (state, grown, read, bodies) = (Mutex::default(), Notify::new(), Notify::new(), bodies.clone());
         Arc::new(Self { state, grown, read, keep, bodies, coded: CodedCopies::default() })
+    }
+
+    /// Whether a body of this length may be read by several while it arrives, and none of them fall behind.
+    pub(crate) fn is_for_several(length: u64) -> bool {
+        length <= BEHIND
     }
 
     /// A body that is complete already, in a page that is kept.
@@ -114,10 +131,13 @@ impl SharedBody {
         self.state.lock().searched
     }
 
-    /// Adds a chunk. Once the body is a window, waits for the fastest reader.
+    /// Adds a chunk. Once the body is a window, waits for the fastest reader, and a while for those that would
+    /// fall behind.
     pub(crate) async fn push(&self, chunk: Bytes) -> PushResult {
         let added = chunk.len() as u64;
         loop {
+            let now = Instant::now();
+            let mut until = None;
             let room = self.read.notified();
             tokio::pin!(room);
             room.as_mut().enable();
@@ -144,13 +164,22 @@ impl SharedBody {
                 let Some(fastest) = state.fastest() else { return PushResult::Unread };
                 let ahead = self.window(added);
                 if state.length.saturating_sub(fastest.bytes) <= ahead {
-                    self.add(&mut state, chunk);
-                    self.drop_read(&mut state);
-                    self.grown.notify_waiters();
-                    return PushResult::Window;
+                    until = state.waits_for_others(fastest.chunk, self.behind(), added, now);
+                    if until.is_none() {
+                        self.add(&mut state, chunk);
+                        self.drop_read(&mut state);
+                        self.grown.notify_waiters();
+                        return PushResult::Window;
+                    }
                 }
             }
-            room.await;
+            match until {
+                None => room.await,
+                Some(until) => {
+                    let _ = timeout_at(until, room).await;
+                    self.state.lock().waited += now.elapsed();
+                }
+            }
         }
     }
 
@@ -176,12 +205,20 @@ impl SharedBody {
         }
     }
 
-    /// How far the writer may be ahead of the fastest reader, and that reader of the others.
+    /// How far the writer may be ahead of the fastest reader.
     fn window(&self, added: u64) -> u64 {
         match self.bodies.room(added) {
             BodyRoom::Ample => WINDOW,
             BodyRoom::Scarce => NARROW_WINDOW,
             BodyRoom::None => 0,
+        }
+    }
+
+    /// How far the writer may be ahead of the slowest reader of a window.
+    fn behind(&self) -> u64 {
+        match self.window(0) {
+            WINDOW => self.keep.max(BEHIND),
+            narrow => narrow,
         }
     }
 
@@ -218,7 +255,7 @@ impl SharedBody {
         if state.window || (state.first_only && !first) {
             return None;
         }
-        let place = ReaderPlace { first, ..ReaderPlace::default() };
+        let place = ReaderPlace { chunk: 0, bytes: 0, moved: Instant::now(), first, is_waiting: false };
         let free = state.readers.iter().position(Option::is_none);
         let seat = free.unwrap_or(state.readers.len());
         match state.readers.get_mut(seat) {
@@ -276,16 +313,10 @@ impl SharedBody {
     /// than a body may hold: those readers are cut off.
     fn drop_read(&self, state: &mut BodyState) {
         let slowest = state.readers.iter().flatten().map(|place| place.chunk).min().unwrap_or(usize::MAX);
-        let most = match self.window(0) {
-            WINDOW => self.keep.max(WINDOW),
-            narrow => narrow,
-        };
-        let fastest = state.fastest().unwrap_or_default();
-        while state.dropped < slowest || state.length - state.gone > most {
-            // What the fastest is to read next stays, however long it is.
-            if state.dropped >= fastest.chunk {
-                break;
-            }
+        let most = self.behind();
+        // What the fastest is to read next stays, however long it is.
+        let next = state.fastest().map_or(0, |fastest| fastest.chunk);
+        while state.dropped < next && (state.dropped < slowest || state.length - state.gone > most) {
             let Some(chunk) = state.chunks.pop_front() else { break };
             state.dropped += 1;
             state.gone += chunk.len() as u64;
@@ -309,6 +340,18 @@ impl Drop for SharedBody {
 impl BodyState {
     fn fastest(&self) -> Option<ReaderPlace> {
         self.readers.iter().flatten().max_by_key(|place| place.chunk).copied()
+    }
+
+    /// Until when the writer waits before it adds so many bytes more, for those that read slower than the
+    /// fastest, which reads chunk `next`. `None`: nobody would fall behind who is to be waited for.
+    fn waits_for_others(&self, next: usize, behind: u64, added: u64, now: Instant) -> Option<Instant> {
+        let patience = PATIENCE.checked_sub(self.waited).filter(|left| !left.is_zero())?;
+        let would_fall = |place: &&ReaderPlace| {
+            place.chunk < next && (self.length + added).saturating_sub(place.bytes) > behind
+        };
+        let falling = self.readers.iter().flatten().filter(would_fall);
+        let still = falling.map(|place| place.moved + STILL).filter(|&until| until > now).min()?;
+        Some(still.min(now + patience))
     }
 
     /// A reader has asked for more than there is.

@@ -339,8 +339,7 @@ fn a_page_that_is_too_large_is_streamed_and_not_kept(stack: &Stack) {
             let page = stack.get(&target).expect(200);
             assert!(page.whole && page.body.len() == 3_000_000 && page.text().starts_with(&format!("{n}\n")));
         }
-        // Who joined before it was known gets a whole page too. One who reads nothing meanwhile may miss what
-        // is more than `max_object`, so there is little of it.
+        // Who joined before it was known gets a whole page too.
         let name = format!("joined{}", length.len());
         let target = format!("/long/count/{name}?delay=500&size=1100000{length}");
         for page in stack.at_once(6, &target) {

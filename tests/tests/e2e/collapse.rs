@@ -179,3 +179,32 @@ fn what_cannot_be_shared_is_remembered_for_a_while(stack: &Stack) {
     stack.oracle.set("own", "");
     until("it is stored", || stack.get("/count/own").cache_status().contains("stored").then_some(()));
 }
+
+fn keeps_little() -> String {
+    SETTINGS.replace("ttl = \"60s\"", "ttl = \"60s\"\nmax_object = \"1MiB\"")
+}
+
+both_topologies!(who_reads_slowly_loses_nothing_of_a_page_that_is_too_large, keeps_little());
+fn who_reads_slowly_loses_nothing_of_a_page_that_is_too_large(stack: &Stack) {
+    const SIZE: usize = 12_000_000;
+    for length in ["", "&nolength=1"] {
+        let name = format!("large{}", length.len());
+        stack.oracle.set(&name, "hold=1");
+        let ask = || {
+            let mut client = stack.connect();
+            client.send(format!("GET /count/{name}?size={SIZE}{length} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+            client
+        };
+        let mut quick = ask();
+        stack.oracle.wait_for_calls(&name, 1);
+        let mut slow = ask();
+        // It has joined.
+        thread::sleep(Duration::from_millis(300));
+        stack.oracle.release_all(&name);
+        assert_eq!(quick.response("GET").expect(200).body.len(), SIZE);
+        thread::sleep(Duration::from_millis(1_500));
+        let slow = slow.response("GET");
+        assert!(slow.whole && slow.body.len() == SIZE, "{} bytes, {length:?}", slow.body.len());
+        assert_eq!(stack.oracle.calls(&name), 1, "both have read one page");
+    }
+}

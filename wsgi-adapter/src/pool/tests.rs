@@ -16,6 +16,8 @@ use super::names::NamedServer;
 use super::*;
 use crate::address::Address;
 use crate::config::{QueueConfig, RetryConfig, ServerConfig, StickyConfig};
+use crate::deadline::Deadline;
+use crate::error::PoolFull;
 
 fn pool(max_in_flight: usize, length: usize, servers: &[ServerConfig]) -> Arc<Pool> {
     let queue = QueueConfig { length, ..QueueConfig::default() };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_cache::Reason;
+use tokio::time::Instant;
 
 use super::{BodyState, IncompleteBody, ReaderPlace, SharedBody};
 
@@ -31,6 +32,7 @@ impl Reader {
                 {
                     self.place.chunk += 1;
                     self.place.bytes += chunk.len() as u64;
+                    self.place.moved = Instant::now();
                     self.place.is_waiting = false;
                     if let Some(seat) = state.readers.get_mut(self.seat) {
                         *seat = Some(self.place);

@@ -104,9 +104,9 @@ async fn a_seat_that_was_the_firsts_is_not_the_next_ones() {
 }
 
 #[tokio::test]
-async fn a_long_body_follows_the_fastest_and_cuts_off_who_falls_behind() {
+async fn a_long_body_follows_the_fastest_and_keeps_what_others_have_not_read() {
     let body = new(10);
-    let (mut fast, mut slow) = (body.reader().unwrap(), body.reader().unwrap());
+    let (mut fast, slow) = (body.reader().unwrap(), body.reader().unwrap());
     let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
     let mut pushed = 0;
     while tokio::time::timeout(Duration::from_millis(20), body.push(chunk.clone())).await.is_ok() {
@@ -114,18 +114,61 @@ async fn a_long_body_follows_the_fastest_and_cuts_off_who_falls_behind() {
     }
     assert!((4..=6).contains(&pushed), "window of {WINDOW} took {pushed} chunks");
     assert!(body.reader().is_none(), "nobody joins a window");
-    assert_eq!(slow.next().await, Some(Ok(chunk.clone())));
     for _ in 0..20 {
         fast.next().await.unwrap().unwrap();
         assert_eq!(body.push(chunk.clone()).await, PushResult::Window);
     }
-    let held = body.bodies.held();
-    assert!(held <= WINDOW + 2 * chunk.len() as u64, "{held} bytes are held for who does not read");
-    assert_eq!(slow.next().await, Some(Err(IncompleteBody)));
-    drop((fast, slow));
-    assert_eq!(body.push(chunk).await, PushResult::Unread);
     body.end(Ok(()));
+    assert_eq!(read_all(slow).await.unwrap().len(), (pushed + 20) * chunk.len());
     assert_eq!(body.whole_body(), None);
+}
+
+/// Pushes so many chunks, which one reader takes at once, and another after each `pause`: what that one gets,
+/// and how long it took to push them.
+async fn beside_a_slow_one(bodies: &Arc<Bodies>, chunks: usize, pause: Duration) -> (usize, bool, Duration) {
+    const CHUNK: usize = 1 << 20;
+    let (body, begun) = (SharedBody::new(10, bodies), Instant::now());
+    let fast = tokio::spawn(read_all(body.reader().unwrap()));
+    let mut slow = body.reader().unwrap();
+    let slow = tokio::spawn(async move {
+        let mut read = 0;
+        loop {
+            tokio::time::sleep(pause).await;
+            match slow.next().await {
+                Some(Ok(chunk)) => read += chunk.len() / CHUNK,
+                last => return (read, last.is_none()),
+            }
+        }
+    });
+    for _ in 0..chunks {
+        assert_eq!(body.push(vec![b'x'; CHUNK].into()).await, PushResult::Window);
+        let held = body.bodies.held();
+        assert!(held <= BEHIND + 2 * CHUNK as u64, "{held} bytes are held for who reads slowly");
+    }
+    let pushed = begun.elapsed();
+    body.end(Ok(()));
+    assert_eq!(fast.await.unwrap().unwrap().len(), chunks * CHUNK);
+    let (read, whole) = slow.await.unwrap();
+    (read, whole, pushed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_would_fall_behind_is_waited_for_a_while() {
+    let ample = Bodies::new(u64::MAX);
+    let ms = Duration::from_millis;
+    let (read, whole, pushed) = beside_a_slow_one(&ample, 16, ms(60_000)).await;
+    assert!(read == 16 && whole && pushed < ms(10), "there is room for all of it: {read} {pushed:?}");
+    let (read, whole, pushed) = beside_a_slow_one(&ample, 40, ms(60_000)).await;
+    assert!(!whole && (ms(900)..ms(1100)).contains(&pushed), "it reads nothing: {read} {pushed:?}");
+    let (read, whole, pushed) = beside_a_slow_one(&ample, 40, ms(300)).await;
+    assert!(whole && read == 40 && pushed < PATIENCE, "it goes on reading: {read} {pushed:?}");
+    let (read, whole, pushed) = beside_a_slow_one(&ample, 80, ms(300)).await;
+    assert!(!whole && (PATIENCE..PATIENCE + ms(500)).contains(&pushed), "not for ever: {read} {pushed:?}");
+    // Where there is little room, what is waited for is less.
+    let scarce = Bodies::new(1 << 20);
+    let (read, whole, pushed) = beside_a_slow_one(&scarce, 10, ms(300)).await;
+    assert!(whole && read == 10 && pushed < PATIENCE, "{read} {pushed:?}");
+    drop((ample, scarce));
 }
 
 #[tokio::test]
