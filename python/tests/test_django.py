@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -186,3 +187,28 @@ def test_a_reload_takes_over_new_code(site: Running) -> None:
     views.write_text(views.read_text().replace('page("mine")', 'page("mine, newly")'))
     site.process.send_signal(1)
     until("the new code answers", lambda: b"newly" in site.get("/mine/").body)
+
+
+def test_only_files_with_a_hash_in_their_names_are_kept_for_ever(tmp_path: Path) -> None:
+    """Those that they are made from lie beside them, and change under their names."""
+    from django.test import override_settings
+
+    from weir_server.django.site import Flags, locations
+
+    storages = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}}
+    with override_settings(STATIC_URL="/files-1/", STATIC_ROOT=tmp_path, STORAGES=storages):
+        hashed, others, *_ = locations(Flags())
+    assert (hashed["expires"], others["expires"], others["match"]) == ("max", "1h", "/files-1/")
+    assert hashed["alias"] == f"{tmp_path}/$1"
+    regex = re.compile(hashed["match"].removeprefix("~ "))
+    for path, file in (
+        ("/files-1/css/base.27e20196a850.css", "css/base.27e20196a850.css"),
+        ("/files-1/a.min.27e20196a850.js", "a.min.27e20196a850.js"),
+        ("/files-1/LICENSE.27e20196a850", "LICENSE.27e20196a850"),
+        ("/files-1/css/base.css", None),
+        ("/files-1/sw.js", None),
+        ("/files-1/photo.2026.jpg", None),
+        ("/other/css/base.27e20196a850.css", None),
+    ):
+        found = regex.search(path)
+        assert (found and found[1]) == file, path
