@@ -189,6 +189,31 @@ def test_a_reload_takes_over_new_code(site: Running) -> None:
     until("the new code answers", lambda: b"newly" in site.get("/mine/").body)
 
 
+@pytest.mark.usefixtures("filled")
+def test_who_is_led_on_by_a_link_that_changes_something_waits() -> None:
+    from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+    from django.test import RequestFactory
+
+    from shop.models import Tag
+    from weir_server.django import WeirMiddleware
+
+    def like(request: HttpRequest) -> HttpResponse:
+        if "look" not in request.GET:
+            Tag.objects.create(name="liked")
+        return HttpResponseRedirect("/") if "lead" in request.GET else HttpResponse("liked")
+
+    for query, acted, purge in (
+        ("", "?1", None),
+        ("look", None, None),
+        ("lead", "?1", "complete"),
+        ("lead&look", None, None),
+    ):
+        response = WeirMiddleware(like)(RequestFactory().get(f"/?{query}"))
+        assert isinstance(response, HttpResponse)
+        assert (response.get("Weir-Acted"), response.get("Weir-Purge")) == (acted, purge), query
+    Tag.objects.filter(name="liked").delete()
+
+
 def test_only_files_with_a_hash_in_their_names_are_kept_for_ever(tmp_path: Path) -> None:
     """Those that they are made from lie beside them, and change under their names."""
     from django.test import override_settings
