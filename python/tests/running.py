@@ -119,12 +119,17 @@ class Running:
 
 @contextlib.contextmanager
 def serving(
-    command: list[str], directory: Path, cwd: Path, env: Mapping[str, str] | None = None, path: str = "/"
+    command: list[str],
+    directory: Path,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    path: str = "/",
+    admin_host: str = "127.0.0.1",
 ) -> Iterator[Running]:
     """Runs a command with `--listen` and `--admin` on free ports, until it answers."""
     directory.mkdir(exist_ok=True)
     port, admin, log = free_port(), free_port(), directory / "output"
-    addresses = ["--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}"]
+    addresses = ["--listen", f"127.0.0.1:{port}", "--admin", f"{admin_host}:{admin}"]
     given = {**os.environ, "WEIR_RUNTIME_DIR": str(directory), "XDG_RUNTIME_DIR": str(directory), **(env or {})}
     with log.open("wb") as out:
         process = subprocess.Popen(

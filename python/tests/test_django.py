@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -186,3 +187,53 @@ def test_a_reload_takes_over_new_code(site: Running) -> None:
     views.write_text(views.read_text().replace('page("mine")', 'page("mine, newly")'))
     site.process.send_signal(1)
     until("the new code answers", lambda: b"newly" in site.get("/mine/").body)
+
+
+@pytest.mark.usefixtures("filled")
+def test_who_is_led_on_by_a_link_that_changes_something_waits() -> None:
+    from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+    from django.test import RequestFactory
+
+    from shop.models import Tag
+    from weir_server.django import WeirMiddleware
+
+    def like(request: HttpRequest) -> HttpResponse:
+        if "look" not in request.GET:
+            Tag.objects.create(name="liked")
+        return HttpResponseRedirect("/") if "lead" in request.GET else HttpResponse("liked")
+
+    for query, acted, purge in (
+        ("", "?1", None),
+        ("look", None, None),
+        ("lead", "?1", "complete"),
+        ("lead&look", None, None),
+    ):
+        response = WeirMiddleware(like)(RequestFactory().get(f"/?{query}"))
+        assert isinstance(response, HttpResponse)
+        assert (response.get("Weir-Acted"), response.get("Weir-Purge")) == (acted, purge), query
+    Tag.objects.filter(name="liked").delete()
+
+
+def test_only_files_with_a_hash_in_their_names_are_kept_for_ever(tmp_path: Path) -> None:
+    """Those that they are made from lie beside them, and change under their names."""
+    from django.test import override_settings
+
+    from weir_server.django.site import Flags, locations
+
+    storages = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}}
+    with override_settings(STATIC_URL="/files-1/", STATIC_ROOT=tmp_path, STORAGES=storages):
+        hashed, others, *_ = locations(Flags())
+    assert (hashed["expires"], others["expires"], others["match"]) == ("max", "1h", "/files-1/")
+    assert hashed["alias"] == f"{tmp_path}/$1"
+    regex = re.compile(hashed["match"].removeprefix("~ "))
+    for path, file in (
+        ("/files-1/css/base.27e20196a850.css", "css/base.27e20196a850.css"),
+        ("/files-1/a.min.27e20196a850.js", "a.min.27e20196a850.js"),
+        ("/files-1/LICENSE.27e20196a850", "LICENSE.27e20196a850"),
+        ("/files-1/css/base.css", None),
+        ("/files-1/sw.js", None),
+        ("/files-1/photo.2026.jpg", None),
+        ("/other/css/base.27e20196a850.css", None),
+    ):
+        found = regex.search(path)
+        assert (found and found[1]) == file, path

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,8 +134,9 @@ def test_flask_sqlalchemy_with_several_databases(tmp_path: Any) -> None:
 
 
 def test_a_page_that_changes_something_says_so(books: Any) -> None:
-    from flask import Flask
+    from flask import Flask, redirect
     from sqlalchemy.orm import Session
+    from werkzeug.wrappers import Response
 
     from weir_server.flask import Weir
 
@@ -150,8 +152,19 @@ def test_a_page_that_changes_something_says_so(books: Any) -> None:
             session.commit()
         return "done"
 
-    for path, expected in (("/change", "?1"), ("/look", None)):
-        assert app.test_client().get(path).headers.get("Weir-Acted") == expected
+    @app.get("/lead/<name>")
+    def lead(name: str) -> Response:
+        link(name)
+        return redirect("/")
+
+    for path, acted, purge in (
+        ("/change", "?1", None),
+        ("/look", None, None),
+        ("/lead/change", "?1", "complete"),
+        ("/lead/look", None, None),
+    ):
+        fields = app.test_client().get(path).headers
+        assert (fields.get("Weir-Acted"), fields.get("Weir-Purge")) == (acted, purge), path
 
 
 def test_names_of_tags(books: Any) -> None:
@@ -185,6 +198,28 @@ def test_through_weir(site: Running) -> None:
         for page in chance.sample(PAGES, 4):
             now = site.get(page, Cookie=f"session={chance.randrange(1 << 40)}")
             assert site.get(page).body == now.body, page
+
+
+def test_changes_purge_where_the_admin_address_is_reached_from_elsewhere(tmp_path: Path) -> None:
+    """As a balancer's checks need it. The application has the token; who comes without it may not purge."""
+    env = {"BOOKS": f"sqlite:///{tmp_path}/books.sqlite3"}
+    given = {**os.environ, **env, "WEIR_ADMIN": "off"}
+    subprocess.run([sys.executable, "-c", "import books; books.fill()"], cwd=SITE, env=given, check=True)
+    command = [weir(), "serve", "books", "--python", sys.executable]
+    with serving(command, tmp_path / "run", SITE, env, admin_host="0.0.0.0") as running:
+        running.get("/book/s1")
+        assert "hit; ttl=86" in running.get("/book/s1").cache
+        reply = ask(running.port, "/change", "POST", json.dumps({"seed": 1}).encode(), **JSON)
+        assert (reply.status, reply.headers["weir-purge"]) == (200, "complete")
+        order = b'{"all": true}'
+        assert ask(running.admin, "/api/v1/purge", "POST", order, **JSON).status == 401
+        outside = subprocess.run(
+            [weir(), "purge", "--admin", f"127.0.0.1:{running.admin}", "--all"],
+            env={**os.environ, "WEIR_RUNTIME_DIR": str(tmp_path / "run")},
+            capture_output=True,
+            text=True,
+        )
+        assert outside.returncode == 0, outside.stderr
 
 
 JSON = {"Content_Type": "application/json"}

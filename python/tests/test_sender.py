@@ -275,6 +275,10 @@ def test_a_weir_that_nobody_has_named_right_keeps_nothing(listener: Listener) ->
     admin.purge(tags=["a"])
     admin._seen.clear()
     assert not admin.reaches(Asker("10.0.0.1:9900", "edge-2")), "it has left"
+    # It refuses, for want of a token or of a name in `admin_hosts`: that does not mend itself.
+    for status in (401, 403, 421):
+        listener.replies = [(status, {"error": "no"})]
+        assert not Admin([listener.address]).reaches(Asker(None, "edge-1"))
     # Nobody is there for the moment: what is named is told until it is there.
     assert Admin([f"127.0.0.1:{free_port()}"]).reaches(Asker(None, "edge-1"))
 

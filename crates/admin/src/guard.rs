@@ -83,13 +83,17 @@ impl Guard {
         self.0.read().clone()
     }
 
-    /// The rules of the listener bound at `address`. Without a file of the operator's, a listener on loopback
-    /// gets a token of its own (see `token`). Blocks for as long as it takes to write it.
+    /// The rules of the listener bound at `address`. Without a file of the operator's, it gets a token of its
+    /// own (see `token`), with which processes of its user may change something also where it is reached from
+    /// elsewhere: its application may purge. Blocks for as long as it takes to write it.
     pub fn new(address: &str, names: &[String], token_file: Option<&Path>) -> Self {
-        let changes = Authority::new(address, token_file);
-        let trusted = match changes {
-            Authority::Local => made(address),
-            Authority::Token(_) | Authority::Nobody => changes.clone(),
+        let (changes, trusted) = match Authority::new(address, token_file) {
+            Authority::Local => (Authority::Local, made(address)),
+            Authority::Nobody => {
+                let made = made(address);
+                (made.clone(), made)
+            }
+            given @ Authority::Token(_) => (given.clone(), given),
         };
         let by = GuardSettings::of(address, names, token_file);
         Self::of(Rules { hosts: Hosts::new(address, names), changes, trusted, by })

@@ -103,24 +103,28 @@ class Admin:
         return any(self._remembered(address, partial(listens, address)) for address in places)
 
     def _finds(self, asker: Asker) -> bool:
+        name = str(asker.name)
+        advice = f'name its address {asker.address} in WEIR["ADMIN"]' if asker.address else "its `admin` is off"
         try:
             self.purge(tags=[NOTHING], timeout=SHOW)
-        except PurgeError as error:
+            reason = f"purges at {', '.join(self.known())} do not reach it"
+        except (Silent, Unreachable) as error:
             if not self.is_guess:
                 # Purges are tried until they are over.
                 return True
             reason = str(error)
-        else:
-            if self._is_reached(str(asker.name)):
-                return True
-            reason = f"purges at {', '.join(self.known())} do not reach it"
-        if asker.name not in self._told:
-            self._told.add(str(asker.name))
+        except PurgeError as error:
+            # However often they are tried.
+            reason, advice = str(error), "no purge is made there"
+        if self._is_reached(name):
+            return True
+        if name not in self._told:
+            self._told.add(name)
             logger.warning(
                 "pages for the Weir %s are kept no longer than their locations say: %s; %s (docs/python.md)",
-                asker.name,
+                name,
                 reason,
-                f'name its address {asker.address} in WEIR["ADMIN"]' if asker.address else "its `admin` is off",
+                advice,
             )
         return False
 

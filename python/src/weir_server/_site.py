@@ -38,6 +38,7 @@ SPOKEN = (
     "Set-Cookie",
 )
 READS = ("GET", "HEAD")
+LEAD_ON = (301, 302, 303, 307, 308)
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 KNOWN = {"TTL", "ADMIN", "TOKEN_FILE", "WAIT", "PURGE", "VIEWS", "VALUES_KEY_FILE"}
 
@@ -215,6 +216,10 @@ class Site:
         if self.ttl is not None and may_be_kept and (not self.purges or self.sender.admin.reaches(visit.asker)):
             most = to_midnight(time.time(), None) if visit.hold is Hold.DAY else self.ttl
             fields[CONTROL] = f"max-age={min(self.ttl, most)}"
+
+    def must_wait(self, visit: Visit, method: str, status: int) -> bool:
+        """Who is led on by a link that changes something sees the change there too."""
+        return bool(visit.tickets) and (method not in READS or status in LEAD_ON)
 
     def wait(self, visit: Visit) -> str:
         """Waits until the purges of a change are over everywhere. The value of a field that says whether they are."""

@@ -92,7 +92,7 @@ class Weir:
                 if name not in known:
                     head.fields.add("Vary", name)
             self.site.tell(visit, head.fields, head.status, head.body is not None)
-        elif visit.tickets:
+        if self.site.must_wait(visit, scope["method"], head.status):
             # The page behind the redirect is then the new one, at every edge.
             head.fields[_site.PURGE] = await asyncio.to_thread(self.site.wait, visit)
 

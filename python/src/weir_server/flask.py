@@ -106,7 +106,7 @@ class Weir:
             # What the view has asked for chose the page, whether or not it says so.
             response.vary.update(ACCEPTS[name] for name in ACCEPTS.keys() & vars(request).keys())
             self.site.tell(visit, response.headers, response.status_code, not response.is_streamed)
-        elif visit.tickets:
+        if self.site.must_wait(visit, request.method, response.status_code):
             # The page behind the redirect is then the new one, at every edge.
             response.headers[_site.PURGE] = self.site.wait(visit)
         return response

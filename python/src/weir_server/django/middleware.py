@@ -19,6 +19,7 @@ from weir_server.django.conf import conf
 from weir_server.django.decorators import CONTROL, add_tags
 
 READS = ("GET", "HEAD")
+LEAD_ON = (301, 302, 303, 307, 308)
 # Fields by which a page has spoken about its own lifetime.
 SPOKEN = frozenset(
     (CONTROL.lower(), "cache-control", "cdn-cache-control", "surrogate-control", "x-accel-expires", "expires")
@@ -49,7 +50,7 @@ class WeirMiddleware:
             response = cast(Reply, self.get_response)(request)
         finally:
             visit.end()
-        if visit.must_wait:
+        if visit.must_wait(response):
             visit.wait(response)
         return visit.tell(response)
 
@@ -59,7 +60,7 @@ class WeirMiddleware:
             response = await cast(ReplyLater, self.get_response)(request)
         finally:
             visit.end()
-        if visit.must_wait:
+        if visit.must_wait(response):
             await sync_to_async(visit.wait, thread_sensitive=False)(response)
         return visit.tell(response)
 
@@ -90,9 +91,9 @@ class Visit:
         for undo, token in self.tokens:
             undo(token)
 
-    @property
-    def must_wait(self) -> bool:
-        return bool(self.tickets) and not self.reads
+    def must_wait(self, response: HttpResponseBase) -> bool:
+        """Who is led on by a link that changes something sees the change there too."""
+        return bool(self.tickets) and (not self.reads or response.status_code in LEAD_ON)
 
     def wait(self, response: HttpResponseBase) -> None:
         """The page behind the redirect is then the new one, at every edge. Says so in a field."""

@@ -20,6 +20,8 @@ SMALLEST_BODY = 10 * 1024 * 1024
 # What Weir takes for a language, and how many of them. Browsers do not ask for others, such as ca@valencia.
 LANGUAGE = re.compile("[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*")
 MOST_LANGUAGES = 128
+# A file whose name changes with its content, as ManifestStaticFilesStorage names it.
+HASHED = r".+\.[0-9a-f]{12}(?:\.[^/.]+)?"
 
 
 def usual_listen() -> str:
@@ -75,11 +77,15 @@ def host() -> str:
 
 def locations(flags: Flags) -> Iterator[dict[str, Any]]:
     for url, root, expires in (
-        (settings.STATIC_URL, settings.STATIC_ROOT, "max" if has_hashed_names() else "1h"),
+        (settings.STATIC_URL, settings.STATIC_ROOT, "1h"),
         (settings.MEDIA_URL, settings.MEDIA_ROOT, "off"),
     ):
         if is_local(url) and root and Path(root).is_dir():
-            yield {"match": url, "alias": f"{Path(root).resolve()}/", "expires": expires}
+            directory = f"{Path(root).resolve()}/"
+            if url == settings.STATIC_URL and has_hashed_names():
+                # The files that they are made from lie beside them, and change under their names.
+                yield {"match": f"~ ^{re.escape(url)}({HASHED})$", "alias": f"{directory}$1", "expires": "max"}
+            yield {"match": url, "alias": directory, "expires": expires}
     allowed = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     body = flags.max_body or (max(allowed, SMALLEST_BODY) if allowed is not None else "1GiB")
     patience = {"timeout": flags.timeout} if flags.timeout else {}
