@@ -138,8 +138,8 @@ pub(crate) struct Request {
     pub(crate) error_status: Option<StatusCode>,
     /// Its body went elsewhere.
     pub(crate) body_gone: bool,
-    /// It asks the page of `auth_request`.
-    pub(crate) is_check: bool,
+    /// It asks the page of `auth_request` for a request with this method.
+    pub(crate) check_of: Option<Method>,
     /// Whether it may go on was decided for this visitor alone, and so is the answer.
     pub(crate) for_one: bool,
     /// What rules did with it, if somebody wants to know.
@@ -207,7 +207,7 @@ impl Request {
             last_page: false,
             error_status: None,
             body_gone: false,
-            is_check: false,
+            check_of: None,
             for_one: false,
             trail: None,
             client,
@@ -268,7 +268,7 @@ impl Request {
             last_page: self.last_page,
             error_status: self.error_status,
             body_gone: self.body_gone || !self.body.is_empty(),
-            is_check: self.is_check,
+            check_of: self.check_of.clone(),
             for_one: self.for_one,
             trail: self.trail.clone(),
             client: self.client,
@@ -287,6 +287,11 @@ impl Request {
             link: self.link.clone(),
             endless: AtomicBool::new(self.endless.load(Relaxed)),
         }
+    }
+
+    /// Whether it asks the page of `auth_request`.
+    pub(crate) fn is_check(&self) -> bool {
+        self.check_of.is_some()
     }
 
     /// Whether it comes from another place: the application has sent it here, or a rule, also by a rewrite.

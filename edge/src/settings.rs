@@ -48,6 +48,7 @@ pub use access::{AuthBasicConfig, AuthBasicTable, Satisfy};
 pub use acme::{AcmeConfig, ChallengeKind, ExternalAccountConfig};
 pub use auth_request::{AuthRequestConfig, AuthRequestTable};
 pub use body_files::BodyFiles;
+pub(crate) use bounds::NO_TIME;
 pub use bounds::{Limits, Timeouts};
 pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
 pub use client_certificate::{ClientCertificateConfig, ClientVerify};

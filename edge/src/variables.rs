@@ -39,6 +39,6 @@ pub(crate) use document_root::{DirectoryUse, DocumentRoot};
 pub(crate) use facts::{
     Facts, FieldSource, LimitStatus, ReplyFacts, RequestFacts, RouteFacts, UpstreamFacts,
 };
-pub(crate) use names::{Needs, VariableNames};
+pub(crate) use names::{Needs, Variable, VariableNames};
 pub(crate) use template::TemplatePart;
 pub(crate) use values::Values;

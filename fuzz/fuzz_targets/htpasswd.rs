@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|text: &str| edge::read_passwords(text));
+fuzz_target!(|text: &[u8]| edge::read_passwords(text));

@@ -140,29 +140,33 @@ fn changed_just_now((modified, _): FileStamp) -> bool {
     age.is_none_or(|age| age < Duration::from_secs(2))
 }
 
-fn read(path: &Path) -> io::Result<(FileStamp, String)> {
+fn read(path: &Path) -> io::Result<(FileStamp, Vec<u8>)> {
     let file = fs::File::open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() || metadata.len() > MOST_BYTES {
         return Err(io::Error::other("it is not a file of at most 16 MiB"));
     }
-    let mut text = String::new();
-    file.take(MOST_BYTES).read_to_string(&mut text)?;
-    Ok(((metadata.modified().ok(), metadata.len()), text))
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    Ok(((metadata.modified().ok(), metadata.len()), bytes))
 }
 
 impl Users {
     /// `name:hash`, and perhaps `:comment`, in each line. Lines that cannot be used are left out and named.
-    fn parse(text: &str) -> (Self, Vec<String>) {
+    fn parse(text: &[u8]) -> (Self, Vec<String>) {
         let (mut users, mut mistakes) = (HashMap::new(), Vec::new());
-        for (number, line) in (1..).zip(text.lines()) {
-            let line = line.trim_end();
-            if line.is_empty() || line.starts_with('#') {
+        for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')) {
+            let line = line.trim_ascii_end();
+            if line.is_empty() || line.starts_with(b"#") {
                 continue;
             }
-            let mut parts = line.split(':');
+            let mut parts = line.split(|byte| *byte == b':');
             let (Some(name), Some(hash)) = (parts.next(), parts.next()) else {
                 mistakes.push(format!("line {number} is not `name:hash`"));
+                continue;
+            };
+            let (Ok(name), Ok(hash)) = (std::str::from_utf8(name), std::str::from_utf8(hash)) else {
+                mistakes.push(format!("line {number} is not UTF-8, in which clients send names"));
                 continue;
             };
             match PasswordHash::parse(hash) {
@@ -289,11 +293,13 @@ mod tests {
     #[test]
     fn lines() {
         let (users, mistakes) = Users::parse(
-            "# a comment\n\nann:{PLAIN}a:a comment\nann:{PLAIN}b\nbob:plain\n:{PLAIN}nobody\nnoise\neve:$y$j9T$x\r\n",
+            b"# Andr\xe9's\n\nann:{PLAIN}a:Andr\xe9's\nann:{PLAIN}b\nbob:plain\n:{PLAIN}nobody\nnoise\neve:$y$j9T$x\r\n\
+              andr\xe9:{PLAIN}x\nandr\xc3\xa9:{PLAIN}y",
         );
         assert_eq!(users.hash("ann"), (true, Some(Arc::new(PasswordHash::Plain("a".into())))));
         assert!(!users.hash("bob").0 && users.hash("bob").1.is_some() && !users.hash("eve").0);
         let numbers: Vec<_> = mistakes.iter().map(|text| text.split([' ', ':']).nth(1).unwrap()).collect();
-        assert_eq!(numbers, ["5", "7", "8"], "{mistakes:?}");
+        assert_eq!(numbers, ["5", "7", "8", "9"], "{mistakes:?}");
+        assert!(users.hash("andr\u{e9}").0, "the lines behind are there");
     }
 }

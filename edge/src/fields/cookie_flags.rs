@@ -20,7 +20,8 @@ enum CookieName {
 
 impl CookieFlags {
     pub(super) fn parse(name: &str, flags: &[String]) -> Result<Self, String> {
-        let name = match expression::parse(name) {
+        // As in nginx, "~" alone is for all cookies.
+        let name = match expression::parse(if name == "~" { "~^" } else { name }) {
             Some(regex) => CookieName::Regex(regex?),
             None => CookieName::Text(name.to_owned()),
         };
@@ -106,6 +107,7 @@ mod tests {
             assert_eq!(String::from_utf8(flags.set(line.as_bytes())).unwrap(), expected);
             assert!(!flags.is_for(b"other=1"));
         }
+        assert!(CookieFlags::parse("~", &["secure".to_owned()]).unwrap().is_for(b"other=1"));
         assert!(CookieFlags::parse("a", &["no".to_owned()]).is_err());
     }
 }

@@ -54,16 +54,15 @@ impl Cors {
             let text = "with \"*\" every site could read what the visitor's cookies give; name the origins";
             wrong.push((format!("{path}.credentials"), text.into()));
         }
-        let list =
-            |key: &str, names: &[String], wrong: &mut Vec<(String, String)>| match HeaderValue::try_from(
-                names.join(", "),
-            ) {
-                Ok(value) => Some(value),
-                Err(_) => {
-                    wrong.push((format!("{path}.{key}"), "contains a control character".into()));
-                    None
+        let list = |key: &str, names: &[String], wrong: &mut Vec<(String, String)>| {
+            // Both are tokens.
+            for (at, name) in names.iter().enumerate() {
+                if HeaderName::from_bytes(name.as_bytes()).is_err() {
+                    wrong.push((format!("{path}.{key}[{at}]"), format!("`{name}` is not one name")));
                 }
-            };
+            }
+            HeaderValue::try_from(names.join(", ")).ok()
+        };
         let all_headers = config.headers.iter().any(|name| name == "*");
         let methods = list("methods", &config.methods, &mut wrong);
         let headers = list("headers", &config.headers, &mut wrong);
@@ -245,6 +244,10 @@ mod tests {
             cors(r#"{"origins": ["*"], "credentials": true}"#).unwrap_err().contains("every site could read")
         );
         assert!(cors(r#"{"origins": []}"#).is_err());
+        for (key, name) in [("methods", "GET, PUT"), ("headers", "X Y"), ("expose", "")] {
+            let wrong = cors(&format!("{{\"origins\": [\"*\"], \"{key}\": [\"{name}\"]}}")).unwrap_err();
+            assert!(wrong.contains(&format!("cors.{key}[0]: `{name}` is not one name")), "{wrong}");
+        }
         for origin in ["a.example", "https://", "https://A.example", "https://a.example/", "ftp://a"] {
             assert!(cors(&format!("{{\"origins\": [\"{origin}\"]}}")).is_err(), "{origin}");
         }

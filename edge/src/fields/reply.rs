@@ -44,6 +44,8 @@ struct FieldRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
     Add,
+    /// Adds a field that a reply has once.
+    AddOnly,
     Set,
     Default,
     Remove,
@@ -273,7 +275,7 @@ impl FieldRule {
         };
         // nginx replaces these two; a second Content-Type would be one too many.
         let single = matches!(name, CONTENT_TYPE | ETAG | LAST_MODIFIED | LOCATION | SERVER);
-        let action = if action == Action::Add && single { Action::Set } else { action };
+        let action = if action == Action::Add && single { Action::AddOnly } else { action };
         Some(Self { action, name, value, on, https_only: false })
     }
 
@@ -314,13 +316,16 @@ impl FieldRule {
         match (self.action, value) {
             (Action::Remove, _) => drop(headers.remove(&self.name)),
             (Action::Add, Some(value)) => drop(headers.append(&self.name, value)),
-            (Action::Set, Some(value)) => drop(headers.insert(&self.name, value)),
-            // As in nginx, an empty Last-Modified or ETag takes the reply's own away.
+            (Action::Set | Action::AddOnly, Some(value)) => drop(headers.insert(&self.name, value)),
             (Action::Set, None) => drop(headers.remove(&self.name)),
+            // As in nginx, these are taken away. Another field stays as it was.
+            (Action::AddOnly, None) if matches!(self.name, ETAG | LAST_MODIFIED) => {
+                drop(headers.remove(&self.name));
+            }
             (Action::Default, Some(value)) if !headers.contains_key(&self.name) => {
                 headers.insert(&self.name, value);
             }
-            (Action::Add | Action::Default, _) => {}
+            (Action::Add | Action::AddOnly | Action::Default, _) => {}
         }
     }
 }

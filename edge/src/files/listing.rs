@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
@@ -90,7 +90,7 @@ fn html(path: &[u8], entries: &[ListedEntry]) -> Bytes {
         let length = if entry.is_directory { "-".to_owned() } else { entry.length.to_string() };
         let (name, width) = cut(&entry.name, slash);
         let space = " ".repeat(LONGEST_NAME.saturating_sub(width));
-        let date = httpdate::fmt_http_date(entry.modified);
+        let date = http_date(entry.modified);
         page += &format!("<a href=\"{link}{slash}\">{name}</a>{space} {date} {length:>19}\n");
     }
     page.push_str("</pre><hr></body></html>\n");
@@ -125,11 +125,17 @@ fn xml(entries: &[ListedEntry]) -> Bytes {
     list.into()
 }
 
+/// Dates of HTTP begin with 1970 and end with 9999; those of files do not.
+fn http_date(time: SystemTime) -> String {
+    let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    httpdate::fmt_http_date(time.clamp(UNIX_EPOCH, last))
+}
+
 /// `2026-11-29T16:20:43Z`, from `Sun, 29 Nov 2026 16:20:43 GMT`.
 fn xml_date(time: SystemTime) -> String {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let date = httpdate::fmt_http_date(time);
+    let date = http_date(time);
     let words: Vec<&str> = date.split(' ').collect();
     let [_, day, month, year, clock, _] = words[..] else { return String::new() };
     let month = MONTHS.iter().position(|known| *known == month).map_or(0, |at| at + 1);
@@ -140,7 +146,7 @@ fn xml_date(time: SystemTime) -> String {
 fn json(entries: &[ListedEntry]) -> Vec<u8> {
     let of_entry = |entry: &ListedEntry| {
         let name = serde_json::json!(String::from_utf8_lossy(&entry.name));
-        let date = httpdate::fmt_http_date(entry.modified);
+        let date = http_date(entry.modified);
         match entry.is_directory {
             true => format!("{{ \"name\":{name}, \"type\":\"directory\", \"mtime\":\"{date}\" }}"),
             false => {
@@ -202,6 +208,19 @@ mod tests {
         ] {
             let list = listed_as(Autoindex::Jsonp, "/", query, &listed);
             assert!(list.starts_with(begins), "{query:?}: {list}");
+        }
+    }
+
+    #[test]
+    fn files_of_any_date_are_listed() {
+        for (seconds, before_1970, year) in [(86_400, true, "1970"), (253_402_300_800, false, "9999")] {
+            let since = Duration::from_secs(seconds);
+            let modified = if before_1970 { UNIX_EPOCH - since } else { UNIX_EPOCH + since };
+            let listed = [ListedEntry { name: b"a".to_vec(), is_directory: false, length: 7, modified }];
+            for format in [Autoindex::Html, Autoindex::Json, Autoindex::Xml] {
+                let list = listed_as(format, "/", None, &listed);
+                assert!(list.contains(year), "{list}");
+            }
         }
     }
 

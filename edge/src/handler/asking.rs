@@ -66,7 +66,7 @@ pub(super) fn as_wanted(
 /// Whether interim replies 103 are for this client.
 pub(super) fn wants_hints(request: &Request, path: &NormalPath<'_>, chosen: RouteMatch<'_>) -> bool {
     let RouteMatch::Location(site, location) = chosen else { return false };
-    let Some(wanted) = location.early_hints.as_ref().filter(|_| !request.is_check) else { return false };
+    let Some(wanted) = location.early_hints.as_ref().filter(|_| !request.is_check()) else { return false };
     let value = wanted.value(&place::facts(request, path, site, location));
     !value.is_empty() && *value != b"0"[..]
 }

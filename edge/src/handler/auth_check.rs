@@ -69,13 +69,13 @@ pub(super) async fn pass(
 /// The request for the page: a GET with all that the client sent, except the body.
 fn question(check: &AuthCheck, request: &Request) -> Box<Request> {
     let mut question = Box::new(request.without_body());
-    question.method = Method::GET;
+    let method = std::mem::replace(&mut question.method, Method::GET);
     question.rewrite_to(&check.path, check.query.as_deref());
     // The page is asked for itself, not for what the client wants.
     question.asked = None;
     question.body_gone = false;
     question.internal = true;
-    question.is_check = true;
+    question.check_of = Some(method);
     // What it says of one visitor is never another's answer, whatever the location has a cache for.
     question.for_one = true;
     // It is not about the page that the client has, or wants a part of.

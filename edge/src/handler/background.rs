@@ -63,6 +63,7 @@ impl BackgroundRecorder for PageRecorder {
             cache: None,
             host: &self.host,
             site: &self.site,
+            authorization: None,
             referer: None,
             user_agent: None,
             trace_id: None,

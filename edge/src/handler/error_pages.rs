@@ -110,6 +110,14 @@ pub(super) fn is_relayed(reply: &Reply) -> bool {
     !matches!(reply.body, ReplyBody::File(_)) && reply.note.cache.is_of_application()
 }
 
+/// The redirect to a page that is elsewhere.
+fn moved(to: &[u8], status: Option<StatusCode>, instead_of: Reply) -> Reply {
+    let redirects = status.filter(|status| matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308));
+    let mut moved = returned::redirect(redirects.unwrap_or(StatusCode::FOUND), to);
+    moved.note.upstream = instead_of.note.upstream;
+    moved
+}
+
 fn instead(
     page: &ErrorPage,
     location: &Arc<Location>,
@@ -127,13 +135,6 @@ fn instead(
     let rule = || "setting error_page".to_owned();
     let from = reply.status.as_u16();
     match &page.to {
-        ErrorTarget::Url(template) => {
-            let to = template.value(&facts(&request, &path, site, location)).into_owned();
-            let redirects = status.filter(|status| matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308));
-            let mut moved = returned::redirect(redirects.unwrap_or(StatusCode::FOUND), &to).at(location);
-            moved.note.upstream = reply.note.upstream;
-            return AtLocation::Reply(moved);
-        }
         ErrorTarget::Named(name) => {
             // What the client sent is gone: no application gets a change without it.
             let needs_body = request.body_gone && !request.method.is_safe();
@@ -143,8 +144,11 @@ fn instead(
             request.note(rule, || format!("{name} answers instead of {from}"));
             request.entry = Entry::Named(name.clone());
         }
-        ErrorTarget::Page(template) => {
+        ErrorTarget::Written(template) => {
             let to = template.value(&facts(&request, &path, site, location)).into_owned();
+            if !to.starts_with(b"/") {
+                return AtLocation::Reply(moved(&to, status, reply).at(location));
+            }
             let (page, query) = split_query(&to);
             let Ok(page) = path::resolved(page) else { return AtLocation::Reply(reply) };
             request.rewrite_to(&page, query);

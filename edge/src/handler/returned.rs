@@ -50,12 +50,15 @@ fn content(
         ReturnContent::Text(template) => {
             let path = Path::new(OsStr::from_bytes(facts.route.uri));
             let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, location.types.of_text(path))]);
+            let has_body = !matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+            if !has_body {
+                headers.clear();
+            }
             let told = facts.with_reply(of_text(of_error.unwrap_or(answer.status), &headers));
             let body = Bytes::from(template.value(&told).into_owned());
-            if location.nosniff {
+            if location.nosniff && has_body {
                 headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
             }
-            let has_body = !matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
             let body = if has_body { ReplyBody::Whole(body) } else { ReplyBody::Empty };
             ReplyParts::new(answer.status, headers, body).noting(CacheResult::Own)
         }

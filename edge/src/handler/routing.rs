@@ -90,7 +90,7 @@ pub(super) async fn place<'a>(
         reached(&request, location, visit);
     }
     // Nobody learns what there is before it is known that they may: files are looked for below.
-    if let Some(admitting) = admitting.filter(|_| !request.is_check) {
+    if let Some(admitting) = admitting.filter(|_| !request.is_check()) {
         request = admitted(request, &path, SiteLocation { site, location }, admitting).await?;
     }
     if !is_allowed {
@@ -170,7 +170,7 @@ async fn rules_of_location(
     // A page of an error is not what the link was made for; another location may want a link of its own.
     let is_judged =
         |link: &Arc<SecureLink>| request.for_error.is_some() && request.link.as_ref() == Some(link);
-    if let Some(link) = location.secure_link.as_ref().filter(|link| !request.is_check && !is_judged(link)) {
+    if let Some(link) = location.secure_link.as_ref().filter(|link| !request.is_check() && !is_judged(link)) {
         request.link = Some(link.clone());
         let (verdict, values) = link.check(&facts(&request, path, site, location), SystemTime::now());
         request.values = values;

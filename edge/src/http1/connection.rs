@@ -392,7 +392,7 @@ impl Connection {
         let manner = WriteManner { head_only, version: Version::HTTP_11, keep_alive: false, title_names };
         let (sent, reply) =
             write::send(&mut self.stream, reply, manner, self.edge.pace(self.via.listener), pending()).await;
-        self.edge.log.refusal(self.via.peer, refusal, sent, &reply);
+        self.edge.log.refusal((&self.via, &self.edge.routes.load()), refusal, sent, &reply);
         linger(&mut self.stream).await;
     }
 }

@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use ring::digest;
 use tokio_util::sync::DropGuard;
 
 /// Shared by the places that were given.
@@ -29,7 +30,7 @@ pub(crate) struct ConnectionPlace {
     shared: Option<DropGuard>,
 }
 
-/// Longer keys are cut: they are equal as far as they are counted.
+/// A digest stands for longer keys. Two tokens of one issuer may differ only behind this.
 const LONGEST_KEY: usize = 256;
 
 impl ConnectionCounts {
@@ -39,7 +40,7 @@ impl ConnectionCounts {
 
     /// `None`: the key has as many as it may have, or there are too many keys.
     pub(crate) fn enter(&self, key: &[u8], most: u32) -> Option<ConnectionPlace> {
-        let key: Box<[u8]> = key.get(..LONGEST_KEY).unwrap_or(key).into();
+        let key = bounded(key);
         let mut counts = self.table.counts.lock();
         let full = counts.len() >= self.table.most_keys;
         match counts.entry(key.clone()) {
@@ -51,6 +52,10 @@ impl ConnectionCounts {
         }
         Some(ConnectionPlace { table: self.table.clone(), key, shared: None })
     }
+}
+
+fn bounded(key: &[u8]) -> Box<[u8]> {
+    if key.len() <= LONGEST_KEY { key.into() } else { digest::digest(&digest::SHA256, key).as_ref().into() }
 }
 
 impl ConnectionPlace {
@@ -91,5 +96,31 @@ mod tests {
         assert!(connections.enter(b"c", 1).is_some());
         assert!(connections.enter(b"d", 0).is_none());
         assert_eq!(connections.table.counts.lock().len(), 1);
+    }
+
+    #[test]
+    fn long_keys_that_begin_alike_are_two() {
+        let connections = ConnectionCounts::new(10);
+        let [one, other] = [b"1", b"2"].map(|end| [&[b'x'; 5000][..], end].concat());
+        let first = connections.enter(&one, 1).unwrap();
+        assert!(connections.enter(&one, 1).is_none());
+        let second = connections.enter(&other, 1).unwrap();
+        assert!(connections.table.counts.lock().keys().all(|key| key.len() <= LONGEST_KEY));
+        drop((first, second));
+        assert!(connections.table.counts.lock().is_empty());
+    }
+
+    #[test]
+    fn many_keys_take_bounded_memory() {
+        const KEYS: u32 = 50_000;
+        let connections = ConnectionCounts::new(KEYS as usize);
+        let long = [b'x'; 4000];
+        let enter = |n: u32| connections.enter(&[&long[..], &n.to_be_bytes()].concat(), 1);
+        let places: Vec<_> = (0..2 * KEYS).filter_map(enter).collect();
+        assert_eq!(places.len(), KEYS as usize, "further keys are refused");
+        let bytes: usize = connections.table.counts.lock().keys().map(|key| key.len()).sum();
+        assert!(bytes <= KEYS as usize * LONGEST_KEY, "{bytes}");
+        drop(places);
+        assert!(connections.table.counts.lock().is_empty());
     }
 }

@@ -88,6 +88,8 @@ pub(crate) struct Record<'a> {
     pub cache: Option<CacheResult>,
     pub host: &'a str,
     pub site: &'a str,
+    /// `Authorization` as it was sent.
+    pub authorization: Option<&'a [u8]>,
     pub referer: Option<&'a [u8]>,
     pub user_agent: Option<&'a [u8]>,
     pub trace_id: Option<&'a str>,

@@ -1,12 +1,14 @@
 //! A request that memory answered, and what the formats of the settings' own know of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, StatusCode};
 use http1::head::Head;
 
 use crate::connection::tls_session::TlsSession;
 use crate::metrics::CacheResult;
+use crate::reply::delivery::Delivery;
+use crate::reply::{self, Reply};
 use crate::request::client::protocol;
 use crate::request::{Via, path};
 use crate::route::Location;
@@ -93,4 +95,43 @@ pub(super) fn of_hit(
         definitions: None,
     };
     use_them(&Facts { request, route, values: Values::NONE, reply: Some(reply) });
+}
+
+/// Hands out what is known of a request whose head could not be read.
+pub(super) fn of_refusal(
+    via: &Via,
+    place: &Location,
+    (reply, sent): (&Reply, Delivery),
+    use_them: impl FnOnce(&Facts<'_>),
+) {
+    let headers = HeaderMap::new();
+    let request = RequestFacts {
+        method: "",
+        target: "",
+        protocol: "",
+        authority: "",
+        fields: FieldSource::Map(&headers),
+        client: via.peer.ip().to_canonical(),
+        client_port: via.peer.port(),
+        scheme: via.scheme.as_str(),
+        server_port: via.port,
+        length: None,
+        id: rand::random(),
+        upgrade: "",
+        connection: via.connection,
+        connection_requests: via.requests,
+        connected: via.since,
+        limited: LimitStatus::default(),
+        received: 0,
+        tls: None,
+        server: None,
+        body: None,
+        upstream: None,
+        proxied: None,
+        peer: Some(via.peer),
+        endless: None,
+    };
+    let told = reply::facts::after_sending(reply, sent, Duration::ZERO, None);
+    let route = RouteFacts { server_name: &place.site, ..RouteFacts::default() };
+    use_them(&Facts { request, route, values: Values::NONE, reply: Some(told) });
 }

@@ -1,10 +1,10 @@
 //! What the access log and metrics need once the response is sent: one line, one set of counters.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::header::{REFERER, USER_AGENT};
+use http::header::{AUTHORIZATION, REFERER, USER_AGENT};
 use http::{HeaderValue, Method, StatusCode, Version};
 use process::trace::TraceContext;
 
@@ -15,8 +15,10 @@ use crate::log::live::live_record::{ApplicationPart, LiveRecord};
 use crate::reply::delivery::Delivery;
 use crate::reply::{self, Note, Reply};
 use crate::request::Request;
+use crate::request::Via;
 use crate::request::client::protocol;
 use crate::request::snapshot::RequestSnapshot;
+use crate::route::Sites;
 use crate::variables::application_work::ApplicationWork;
 use http1::head::{Head, KnownField, Refusal};
 
@@ -27,6 +29,7 @@ pub(crate) struct Line {
     target: String,
     version: Version,
     host: String,
+    authorization: Option<HeaderValue>,
     referer: Option<HeaderValue>,
     user_agent: Option<HeaderValue>,
     trace_id: Option<String>,
@@ -43,6 +46,7 @@ impl Line {
             target: request.target.clone(),
             version: request.version,
             host: request.authority.clone(),
+            authorization: request.headers.get(AUTHORIZATION).cloned(),
             referer: request.headers.get(REFERER).cloned(),
             user_agent: request.headers.get(USER_AGENT).cloned(),
             trace_id: request.trace.sampled().then(|| hex(request.trace.trace_id())),
@@ -67,6 +71,7 @@ impl Line {
             target: head.target.as_str().to_owned(),
             version,
             host: head.host.map_or("", |host| host.as_str()).to_owned(),
+            authorization: field(KnownField::Authorization),
             referer: field(KnownField::Referer),
             user_agent: field(KnownField::UserAgent),
             trace_id: trace.sampled().then(|| hex(trace.trace_id())),
@@ -88,6 +93,8 @@ impl Log {
         if !(is_logged || is_watched) && location.logs.is_none() {
             return;
         }
+        let authorization = head.seen.has(KnownField::Authorization);
+        let authorization = authorization.then(|| head.fields.values(KnownField::Authorization).next());
         let record = Record {
             time: SystemTime::now(),
             client: via.peer.ip().to_canonical(),
@@ -102,6 +109,7 @@ impl Log {
             cache: Some(hit.result),
             host: head.host.map_or("", |host| host.as_str()),
             site: &location.site,
+            authorization: authorization.flatten(),
             referer: head.fields.values(KnownField::Referer).next(),
             user_agent: head.fields.values(KnownField::UserAgent).next(),
             trace_id: None,
@@ -173,7 +181,8 @@ impl Log {
         let note = &reply.note;
         let record = Record {
             time: SystemTime::now(),
-            client: line.client,
+            // The proxies that the location trusts may have named another.
+            client: line.kept.as_ref().map_or(line.client, |kept| kept.client()),
             method: line.method.as_str(),
             target: line.target.as_bytes(),
             protocol: protocol(line.version),
@@ -185,6 +194,7 @@ impl Log {
             cache: Some(note.cache),
             host: &line.host,
             site: note.location.as_ref().map_or("-", |location| &*location.site),
+            authorization: line.authorization.as_ref().map(HeaderValue::as_bytes),
             referer: line.referer.as_ref().map(HeaderValue::as_bytes),
             user_agent: line.user_agent.as_ref().map(HeaderValue::as_bytes),
             trace_id: line.trace_id.as_deref(),
@@ -217,8 +227,16 @@ impl Log {
         }
     }
 
-    /// Records a head that was refused: nobody knows what the request was.
-    pub(crate) fn refusal(&self, peer: SocketAddr, refusal: Refusal, sent: Delivery, reply: &Reply) {
+    /// Records a head that was refused: nobody knows what the request was. As in nginx, it is the default
+    /// site's.
+    pub(crate) fn refusal(
+        &self,
+        (via, sites): (&Via, &Sites),
+        refusal: Refusal,
+        sent: Delivery,
+        reply: &Reply,
+    ) {
+        let (peer, place) = (via.peer, sites.choose(via.listener, "").otherwise());
         self.metrics.head_refused(refusal.reason());
         tracing::debug!(client = %peer.ip(), reason = refusal.reason(), "request refused");
         let record = Record {
@@ -235,6 +253,7 @@ impl Log {
             cache: None,
             host: "",
             site: "-",
+            authorization: None,
             referer: None,
             user_agent: None,
             trace_id: None,
@@ -242,6 +261,9 @@ impl Log {
         self.access.log(&record);
         if self.live.is_watched() {
             self.live.push(LiveRecord::of(&record));
+        }
+        if let Some(logs) = &place.logs {
+            facts::of_refusal(via, place, (reply, sent), |facts| self.own.write(logs, facts, &record));
         }
     }
 }

@@ -8,7 +8,8 @@ impl Request {
     /// What variables know of the request at this place.
     pub(crate) fn facts<'a>(&'a self, route: RouteFacts<'a>) -> Facts<'a> {
         let request = RequestFacts {
-            method: self.method.as_str(),
+            // As in nginx, the page of `auth_request` is told of the client's method.
+            method: self.check_of.as_ref().unwrap_or(&self.method).as_str(),
             target: self.sent_target.as_deref().unwrap_or(&self.target),
             protocol: protocol(self.version),
             authority: &self.authority,

@@ -1,5 +1,6 @@
 //! What variables still need of a request when its reply is there: the handler has given the request away.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -84,6 +85,11 @@ impl RequestSnapshot {
             upstream: request.upstream.clone(),
             client: Some(request.client),
         };
+    }
+
+    /// Who has asked, as the place sees it that the request has reached.
+    pub(crate) fn client(&self) -> IpAddr {
+        self.place.lock().client.unwrap_or(self.client).address
     }
 
     /// Limits have counted the request.

@@ -85,8 +85,10 @@ pub(crate) fn build(
     let auto: Vec<bool> = listeners.iter().map(Listen::is_auto).collect();
     let several_certificates = auto.contains(&true) || sites.iter().any(|site| site.certificate.is_some());
     let whole = sites.len() == config.site.len() && !sites.is_empty();
-    let keeps =
-        |place: &Arc<Location>| place.needs_whole_request() || place.logs.is_some() || place.rates.is_some();
+    let keeps = |place: &Arc<Location>| {
+        let has_logs = place.logs.is_some() || place.real_ip.is_some() && place.access_log;
+        place.needs_whole_request() || has_logs || place.rates.is_some()
+    };
     let keeps_requests = sites.iter().flat_map(Site::all_places).any(keeps);
     let keeps_bodies = sites
         .iter()

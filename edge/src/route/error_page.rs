@@ -35,10 +35,10 @@ pub(crate) enum PageStatus {
 
 #[derive(Clone, Debug)]
 pub(crate) enum ErrorTarget {
-    Page(Template),
     Named(Arc<str>),
-    /// A redirect.
-    Url(Template),
+    /// As in nginx, its value is a page if it begins with a slash, as `$uri` does. Any other is the URL of a
+    /// redirect.
+    Written(Template),
 }
 
 impl ErrorPages {
@@ -59,7 +59,7 @@ impl ErrorPages {
                     continue;
                 }
             };
-            if let ErrorTarget::Page(template) | ErrorTarget::Url(template) = &page.to {
+            if let ErrorTarget::Written(template) = &page.to {
                 template.check(&path, names, mistakes);
             }
             for status in statuses.split([' ', ',']).filter(|status| !status.is_empty()) {
@@ -128,8 +128,9 @@ impl ErrorPage {
         let to = match target {
             "" => return Err("names no page; write `/page.html`, `@name` or a URL".into()),
             name if name.starts_with('@') => ErrorTarget::Named(name.into()),
-            page if page.starts_with('/') => ErrorTarget::Page(Template::parse(page)?),
-            url if url.contains("://") || url.starts_with('$') => ErrorTarget::Url(Template::parse(url)?),
+            page if page.starts_with(['/', '$']) || page.contains("://") => {
+                ErrorTarget::Written(Template::parse(page)?)
+            }
             other => {
                 return Err(format!(
                     "`{other}` is no page: write `/{other}`, `@name` or a URL such as `https://example.com/`"
@@ -165,10 +166,10 @@ mod tests {
             let page = pages.of(StatusCode::from_u16(status).unwrap());
             page.map(|page| format!("{:?} {:?}", page.status, page.to))
         };
-        assert_eq!(of(404).as_deref(), Some("Kept Page(\"/404.html\")"));
+        assert_eq!(of(404).as_deref(), Some("Kept Written(\"/404.html\")"));
         assert_eq!(of(502).as_deref(), Some("OfPage Named(\"@down\")"));
-        assert_eq!(of(504).as_deref(), Some("Changed(200) Page(\"/50x.html?code\")"));
-        assert_eq!(of(403).as_deref(), Some("Kept Url(\"https://example.com/\")"));
+        assert_eq!(of(504).as_deref(), Some("Changed(200) Written(\"/50x.html?code\")"));
+        assert_eq!(of(403).as_deref(), Some("Kept Written(\"https://example.com/\")"));
         assert_eq!(of(401), None);
         assert_eq!(pages.names().collect::<Vec<_>>(), ["@down"; 3]);
     }

@@ -3,6 +3,9 @@
 use process::units::{Size, Time};
 use serde::Deserialize;
 
+/// What is wrong with a time of zero.
+pub(crate) const NO_TIME: &str = "must be longer than zero, for example \"5s\"";
+
 /// `[edge.timeouts]`: every wait has a deadline.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

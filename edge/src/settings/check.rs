@@ -6,7 +6,7 @@ use std::time::Duration;
 use process::settings::{Mistakes, OneOrMany};
 use weir_proto::tls::Tls;
 
-use crate::settings::{Config, Listen, TlsSetting, listener_bounds};
+use crate::settings::{Config, Listen, NO_TIME, TlsSetting, listener_bounds};
 
 /// A fifth of it is the time between two heartbeats.
 const SHORTEST_GRACE: Duration = Duration::from_millis(100);
@@ -34,6 +34,7 @@ impl Config {
         if !(SHORTEST_GRACE..=LONGEST_GRACE).contains(&self.watch_grace.0) {
             mistakes.push("edge.watch_grace", "must be from 100ms to 1m");
         }
+        self.check_times(mistakes);
         if self.timeouts.purge.0 > LONGEST_PURGE {
             mistakes.push("edge.timeouts.purge", "must be at most 30s");
         }
@@ -56,6 +57,29 @@ impl Config {
         }
         if self.limits.fields == 0 || self.limits.fields > 1000 {
             mistakes.push("edge.limits.fields", "must be from 1 to 1000");
+        }
+    }
+
+    /// Nothing can be done in no time at all.
+    fn check_times(&self, mistakes: &mut Mistakes) {
+        let times = &self.timeouts;
+        let all = [
+            ("handshake", times.handshake),
+            ("head", times.head),
+            ("body", times.body),
+            ("send", times.send),
+            ("application", times.application),
+        ];
+        for (key, _) in all.iter().filter(|(_, time)| time.0.is_zero()) {
+            mistakes.push(format!("edge.timeouts.{key}"), NO_TIME);
+        }
+        let limits = &self.limits;
+        let counts = [
+            ("connections", limits.connections == 0),
+            ("requests_per_connection", limits.requests_per_connection == 0),
+        ];
+        for (key, _) in counts.iter().filter(|(_, is_none)| *is_none) {
+            mistakes.push(format!("edge.limits.{key}"), "must be at least 1");
         }
     }
 
@@ -128,6 +152,31 @@ fn check_urls(path: &str, urls: &OneOrMany, scheme: &str, mistakes: &mut Mistake
                 mistakes.push(path, format!("`{url}` must begin with https:// because edge.peers.tls is set"))
             }
             _ => mistakes.push(path, format!("`{url}` is not a URL such as \"{scheme}://cache-node:7101\"")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_done_in_no_time_and_by_nobody() {
+        for (settings, said) in [
+            ("timeouts = { send = \"0s\" }", "edge.timeouts.send: must be longer than zero"),
+            ("timeouts = { application = 0 }", "edge.timeouts.application: must be longer than zero"),
+            ("timeouts = { keepalive = \"0s\", wait = \"0s\" }", ""),
+            ("limits = { connections = 0 }", "edge.limits.connections: must be at least 1"),
+            (
+                "listen = [{ address = \"[::1]:1\", bounds = { body_timeout = \"0s\" } }]",
+                "edge.listen[0].bounds.body_timeout: must be longer",
+            ),
+        ] {
+            let config: Config = toml::from_str(&format!("site = [{{}}]\n{settings}")).unwrap();
+            let mut mistakes = Mistakes::default();
+            config.check(&mut mistakes);
+            let found = mistakes.to_string();
+            assert!(found.contains(said) && found.is_empty() == said.is_empty(), "{settings}: {found}");
         }
     }
 }

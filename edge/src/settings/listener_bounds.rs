@@ -8,6 +8,7 @@ use process::units::{Size, Time};
 use serde::Deserialize;
 
 use crate::settings::Config;
+use crate::settings::bounds::NO_TIME;
 
 /// What a listener says of its own; what it leaves out is the edge's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -72,6 +73,17 @@ impl ConnectionBounds {
 /// What is wrong with the bounds, with the key.
 pub(crate) fn mistakes(own: &ListenerBoundsConfig) -> Vec<(&'static str, &'static str)> {
     let mut found = Vec::new();
+    let times = [
+        ("head_timeout", own.head_timeout),
+        ("body_timeout", own.body_timeout),
+        ("send_timeout", own.send_timeout),
+    ];
+    for (key, _) in times.iter().filter(|(_, time)| time.is_some_and(|time| time.0.is_zero())) {
+        found.push((*key, NO_TIME));
+    }
+    if own.requests_per_connection == Some(0) {
+        found.push(("requests_per_connection", "must be at least 1"));
+    }
     if own.head.is_some_and(|head| head.bytes() < 1024 || head.bytes() > 1 << 20) {
         found.push(("head", "must be from 1 KiB to 1 MiB"));
     }

@@ -3,6 +3,8 @@
 //! Most take time in proportion to the text. What looks around or back, `/\.(?!well-known)`, needs a search
 //! that tries: it gets a bound of steps.
 
+mod pcre;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -116,7 +118,8 @@ pub(crate) fn build(pattern: &str, ignore_case: bool) -> Result<Expression, Stri
 /// Unlike in nginx, `$` does not match before a newline at the end, so that `\.html$` means what it seems to
 /// mean.
 pub(crate) fn compile(pattern: &str, ignore_case: bool) -> Result<Expression, String> {
-    let error = match RegexBuilder::new(pattern).unicode(false).case_insensitive(ignore_case).build() {
+    let (pattern, of_letters) = pcre::translated(pattern);
+    let error = match RegexBuilder::new(&pattern).unicode(of_letters).case_insensitive(ignore_case).build() {
         Ok(regex) => {
             let groups = regex.capture_names().map(|name| name.map(Box::from)).collect();
             return Ok(Expression { search: Search::Linear(regex), groups });
@@ -127,7 +130,9 @@ pub(crate) fn compile(pattern: &str, ignore_case: bool) -> Result<Expression, St
         }
         Err(error) => error,
     };
-    let cased = if ignore_case { format!("(?i){pattern}") } else { pattern.to_owned() };
+    let cased = if ignore_case { Cow::Owned(format!("(?i){pattern}")) } else { pattern };
+    // What it searches has a letter for each byte.
+    let cased = letters(cased.as_bytes());
     let trying = fancy_regex::RegexBuilder::new(&cased).backtrack_limit(MOST_STEPS).build();
     // What both refuse is wrong; the first says it better.
     let regex = trying.map_err(|_| format!("invalid regular expression: {error}"))?;
@@ -141,7 +146,14 @@ mod tests {
 
     #[test]
     fn what_looks_around_or_back_matches_as_in_pcre() {
-        let cases: [(&str, &[u8], bool); 11] = [
+        let cases: [(&str, &[u8], bool); 18] = [
+            (r"^/caf\xc3\xa9(?!x)", "/caf\u{e9}/a".as_bytes(), true),
+            ("^/caf\u{e9}(?!x)", "/caf\u{e9}/a".as_bytes(), true),
+            ("^/caf\u{e9}$", "/caf\u{e9}".as_bytes(), true),
+            ("^/caf[\u{e9}\u{e8}]{2}$", "/caf\u{e9}".as_bytes(), true),
+            ("(*UTF8)^/caf[\u{e9}\u{e8}]$", "/caf\u{e9}".as_bytes(), true),
+            (r"^/([\w-.]+)/$", b"/a-b.c/", true),
+            (r"^/[[:alpha:]-_]+$", b"/a-b_c", true),
             (r"/\.(?!well-known)", b"/.git/config", true),
             (r"/\.(?!well-known)", b"/.well-known/acme", false),
             (r"/\.(?!well-known)", b"/.well-known/.env", true),

@@ -9,16 +9,15 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
-use base64::prelude::Engine;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 use weir_proto::origin::Attempt;
 
 use crate::connection::proxied::ProxyAddresses;
 use crate::connection::tls_session::TlsSession;
-use crate::connection::unix_client::named;
+use crate::connection::unix_client::{UNIX, UNIX_NAME, named};
 use crate::variables::application_work::ApplicationWork;
-use crate::variables::basic_credentials::BASE64;
+use crate::variables::basic_credentials;
 use crate::variables::body_copy::BodyCopy;
 use crate::variables::document_root::DocumentRoot;
 use crate::variables::expression::EndlessSearch;
@@ -226,7 +225,7 @@ impl<'a> Facts<'a> {
             Variable::Argument(name) => lookup::argument(self.route.args?, name).map(text),
             Variable::Cookie(name) => self.request.fields.cookie(name).map(Cow::Borrowed),
             Variable::RequestField(name) => self.request_field(name),
-            Variable::ReplyField(name) => FieldSource::Map(self.reply?.headers).joined(name),
+            Variable::ReplyField(name) => self.reply_field(name),
             Variable::UpstreamField(name) => {
                 let here = self.reply.and_then(|reply| FieldSource::Map(reply.headers).joined(name));
                 here.or_else(|| FieldSource::Map(self.request.upstream?).joined(name))
@@ -240,6 +239,21 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// As in nginx, the type of what is made here is without the charset that is added to it: a `map` of
+    /// types names types.
+    fn reply_field(&self, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
+        let reply = self.reply?;
+        let value = FieldSource::Map(reply.headers).joined(name)?;
+        let is_of_application = reply.upstream.is_some() || reply.cache.is_some();
+        Some(match value {
+            Cow::Borrowed(value) if *name == CONTENT_TYPE && !is_of_application => {
+                let charset = value.windows(10).position(|part| part == b"; charset=");
+                Cow::Borrowed(charset.map_or(value, |at| &value[..at]))
+            }
+            value => value,
+        })
+    }
+
     fn known(&self, variable: KnownVariable) -> Option<Cow<'a, [u8]>> {
         let (request, route) = (&self.request, &self.route);
         Some(match variable {
@@ -247,7 +261,7 @@ impl<'a> Facts<'a> {
             KnownVariable::HttpHost => return filled(request.authority),
             KnownVariable::Scheme => text(request.scheme),
             KnownVariable::Https => return (request.scheme == "https").then(|| text("on")),
-            KnownVariable::RequestUri => text(request.target),
+            KnownVariable::RequestUri => return filled(request.target),
             KnownVariable::Uri => Cow::Borrowed(route.uri),
             KnownVariable::Args => return route.args.map(text),
             KnownVariable::IsArgs => {
@@ -257,7 +271,9 @@ impl<'a> Facts<'a> {
             KnownVariable::Hostname => text(&HOSTNAME),
             KnownVariable::Pid => number(std::process::id()),
             KnownVariable::WeirVersion => text(env!("CARGO_PKG_VERSION")),
-            KnownVariable::RequestMethod => text(request.method),
+            KnownVariable::RequestMethod => return filled(request.method),
+            // Nothing is known of a head that could not be read.
+            KnownVariable::Request if request.method.is_empty() => return None,
             KnownVariable::Request => {
                 Cow::Owned([request.method, request.target, request.protocol].join(" ").into_bytes())
             }
@@ -267,8 +283,10 @@ impl<'a> Facts<'a> {
             KnownVariable::RequestBody => return request.body?.text().map(Cow::Owned),
             KnownVariable::RemoteAddr => Cow::Owned(named(request.client).into_bytes()),
             KnownVariable::BinaryRemoteAddr => Cow::Owned(match request.client {
+                UNIX => UNIX_NAME.into(),
                 IpAddr::V4(address) => address.octets().to_vec(),
-                IpAddr::V6(address) => address.octets().to_vec(),
+                // Limits count by it, and one client has all addresses of its network.
+                IpAddr::V6(address) => address.octets()[..8].to_vec(),
             }),
             KnownVariable::RemotePort => {
                 return (request.client_port != 0).then(|| number(request.client_port));
@@ -358,14 +376,7 @@ impl<'a> Facts<'a> {
 
     /// The name in `Authorization: Basic …`, checked or not.
     fn user(&self) -> Option<Vec<u8>> {
-        let field = self.request.fields.joined(&AUTHORIZATION)?;
-        let (scheme, encoded) = field.split_at_checked(6)?;
-        if !scheme.eq_ignore_ascii_case(b"basic ") {
-            return None;
-        }
-        let decoded = BASE64.decode(encoded.trim_ascii()).ok()?;
-        let end = decoded.iter().position(|byte| *byte == b':')?;
-        decoded.get(..end).map(<[u8]>::to_vec)
+        basic_credentials::user(&self.request.fields.joined(&AUTHORIZATION)?)
     }
 
     fn forwarded_for(&self) -> Cow<'a, [u8]> {

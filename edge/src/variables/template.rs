@@ -67,6 +67,11 @@ impl Template {
         Self { source: text.into(), parts: parts.into() }
     }
 
+    /// A variable alone, also one whose name no text could hold: `$cookie_a-b`.
+    pub(crate) fn of_variable(source: &str, variable: Variable) -> Self {
+        Self { source: source.into(), parts: [TemplatePart::Variable(variable)].into() }
+    }
+
     /// The text as in the settings.
     pub fn source(&self) -> &str {
         &self.source

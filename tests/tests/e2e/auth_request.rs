@@ -48,6 +48,15 @@ match = "/kept/"
 auth_request = "/kept-check"
 alias = "$DIR/files/"
 [[edge.site.location]]
+match = "= /by-method"
+internal = true
+rule = [{ when = { method = "POST" }, return = 403 }, { when = { "$request" = "~ ^HEAD " }, return = 403 }]
+return = 204
+[[edge.site.location]]
+match = "/by-method/"
+auth_request = "/by-method"
+alias = "$DIR/files/"
+[[edge.site.location]]
 match = "/pages/open/"
 pool = "app"
 auth_request = false
@@ -63,7 +72,10 @@ fn nginx(stack: &Stack) -> Nginx {
          location /files/ {{ auth_request /check; auth_request_set $who $upstream_http_x_user;
            add_header X-Who $who always; error_page 403 /403.txt; }}
          location /either/ {{ satisfy any; allow 127.0.0.2; deny all; auth_request /check; alias {dir}/files/; }}
-         location /both/ {{ deny 127.0.0.2; auth_request /check; alias {dir}/files/; }}",
+         location /both/ {{ deny 127.0.0.2; auth_request /check; alias {dir}/files/; }}
+         location = /by-method {{ internal; if ($request_method = POST) {{ return 403; }}
+           if ($request ~ \"^HEAD \") {{ return 403; }} return 204; }}
+         location /by-method/ {{ auth_request /by-method; alias {dir}/files/; }}",
         dir = stack.directory().display()
     ))
 }
@@ -107,6 +119,18 @@ fn the_page_decides_as_in_nginx(stack: &Stack) {
                 };
                 assert_eq!(seen(&ours), seen(&theirs), "{path} {wanted} from {source}");
             }
+        }
+    }
+}
+
+both_topologies!(the_page_may_look_at_the_method, WEIR);
+fn the_page_may_look_at_the_method(stack: &Stack) {
+    fs::create_dir_all(stack.directory().join("files")).unwrap();
+    fs::write(stack.directory().join("files/a.txt"), "a").unwrap();
+    let nginx = nginx(stack);
+    for (method, expected) in [("GET", 200), ("HEAD", 403), ("POST", 403), ("PUT", 405)] {
+        for mut client in [stack.connect(), nginx.connect()] {
+            client.ask(method, "/by-method/a.txt", &[("Content-Length", "0")], b"").expect(expected);
         }
     }
 }

@@ -13,6 +13,7 @@ const FORMAT: &str = "$remote_addr - $remote_user [$request] $status $body_bytes
 const WEIR: &str = r#"
 listen = [{ address = "$HTTP", http2 = true }]
 access_log = "off"
+trusted_proxies = ["127.0.0.1"]
 log_formats = { plain = "FORMAT", js = { text = '{"a":"$arg_x","u":"$http_user_agent","n":"$http_x_nothing"}', escape = "json" }, raw = { text = "$http_user_agent|$status", escape = "none" }, times = "$request_uri|$upstream_status|$upstream_addr|$upstream_connect_time|$upstream_header_time|$upstream_response_time|$gzip_ratio|$request_length|$ssl_protocol", short = "$request_uri $status $upstream_cache_status $bytes_sent $request_id" }
 logs = [{ to = "$DIR/edge.log", format = "short" }]
 [[edge.map]]
@@ -36,6 +37,12 @@ logs = [
     { to = "$DIR/raw.log", format = "raw" }, { to = "$DIR/missing.log", format = "raw", if = "$loggable" },
     { to = "$DIR/never.log", format = "raw", sample = 0.0 }, { to = "$DIR/combined.log" },
 ]
+[[edge.site.location]]
+match = "/client/"
+return = "200 x"
+trusted_proxies = ["127.0.0.1"]
+real_ip_header = "CF-Connecting-IP"
+logs = [{ to = "$DIR/client.log" }]
 [[edge.site.location]]
 match = "/page/"
 pool = "app"
@@ -127,9 +134,29 @@ fn lines_are_those_of_nginx(stack: &Stack) {
     }
     // Some are answered from memory, some are not: the same lines.
     assert_eq!(lines(&dir.join("missing.log"), 2).len(), 2);
-    assert_eq!(lines(&dir.join("combined.log"), count).len(), count);
+    let users = |name: &str| {
+        lines(&dir.join("combined.log"), count).iter().filter(|line| line.contains(name)).count()
+    };
+    assert_eq!((users("127.0.0.1 - - ["), users("127.0.0.1 - ann [")), (count - 1, 1));
     assert_eq!(fs::read_to_string(dir.join("never.log")).unwrap(), "");
     assert!(lines(&dir.join("raw.log"), count).iter().any(|line| line == "t/1 \"q\" \\|200"));
+}
+
+both_topologies!(a_malformed_request_is_in_the_logs_of_the_default_site, settings());
+fn a_malformed_request_is_in_the_logs_of_the_default_site(stack: &Stack) {
+    let mut client = stack.connect();
+    client.send("nonsense\r\n\r\n");
+    client.response("GET").expect(400);
+    let line = &lines(&stack.directory().join("edge.log"), 1)[0];
+    assert!(line.starts_with("- 400 - "), "{line}");
+}
+
+both_topologies!(a_place_that_knows_the_client_logs_that_one, settings());
+fn a_place_that_knows_the_client_logs_that_one(stack: &Stack) {
+    let fields = [("CF-Connecting-IP", "192.0.2.7")];
+    stack.get_with("/client/a", &fields).expect(200);
+    let line = &lines(&stack.directory().join("client.log"), 1)[0];
+    assert!(line.starts_with("192.0.2.7 - - ["), "{line}");
 }
 
 both_topologies!(hits_and_misses_are_logged_alike, settings());

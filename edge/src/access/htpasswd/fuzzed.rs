@@ -5,9 +5,9 @@ use super::{PasswordHash, Users};
 
 /// Reads the file, and tries a password at the hashes that cost little.
 #[doc(hidden)]
-pub fn read_passwords(text: &str) {
+pub fn read_passwords(text: &[u8]) {
     let (users, mistakes) = Users::parse(text);
-    assert!(users.0.len() + mistakes.len() <= text.lines().count());
+    assert!(users.0.len() + mistakes.len() <= text.split(|byte| *byte == b'\n').count());
     for hash in users.0.values() {
         match &**hash {
             PasswordHash::Plain(plain) => assert!(hash.verifies(plain)),
@@ -24,7 +24,7 @@ mod tests {
 
     #[test]
     fn a_file_cut_anywhere() {
-        let text = include_str!("../../../../fuzz/seeds/htpasswd/all");
+        let text = include_bytes!("../../../../fuzz/seeds/htpasswd/all");
         (0..text.len()).for_each(|end| read_passwords(&text[..end]));
     }
 }

@@ -62,6 +62,21 @@ fn fields_are_added_set_and_removed() {
 }
 
 #[test]
+fn an_empty_value_takes_away_only_what_it_does_in_nginx() {
+    let before = [("content-type", "text/html"), ("server", "x"), ("etag", "\"a\""), ("x-b", "old")];
+    for (rule, left) in [
+        (r#"{"add": "Content-Type", "value": ""}"#, &["content-type", "etag", "server", "x-b"][..]),
+        (r#"{"add": "Server", "value": ""}"#, &["content-type", "etag", "server", "x-b"]),
+        (r#"{"add": "ETag", "value": ""}"#, &["content-type", "server", "x-b"]),
+        (r#"{"set": "X-B", "value": ""}"#, &["content-type", "etag", "server"]),
+    ] {
+        let lines = applied(&[&format!("{{\"reply_fields\": [{rule}]}}")], 200, false, &before);
+        let names: Vec<_> = lines.iter().map(|line| line.split(':').next().unwrap()).collect();
+        assert_eq!(names, left, "{rule}");
+    }
+}
+
+#[test]
 fn the_status_decides() {
     let level = r#"{"reply_fields": [{"add": "usual", "value": "1"}, {"add": "always", "value": "1", "always": true},
         {"add": "listed", "value": "1", "status": ["404", "5xx"]}, {"remove": "gone"}]}"#;

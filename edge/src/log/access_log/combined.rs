@@ -1,16 +1,18 @@
 //! nginx's `combined`: `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent
-//! "$http_referer" "$http_user_agent"`, with nginx's escapes. The user is always "-": Weir checks no
-//! passwords.
+//! "$http_referer" "$http_user_agent"`, with nginx's escapes.
 
 use std::io::Write;
 use std::net::IpAddr;
 
 use crate::log::access_log::stamp::Stamps;
 use crate::log::access_log::{Record, cut};
+use crate::variables::basic_credentials;
 
 pub(super) fn format(line: &mut Vec<u8>, stamps: &mut Stamps, record: &Record<'_>) {
     client(line, record.client);
-    line.extend_from_slice(b" - - [");
+    line.extend_from_slice(b" - ");
+    user(line, record);
+    line.extend_from_slice(b" [");
     line.extend_from_slice(stamps.local(record.time).as_bytes());
     line.extend_from_slice(b"] \"");
     request(line, record);
@@ -37,6 +39,14 @@ pub(super) fn client(line: &mut Vec<u8>, address: IpAddr) {
         }
         // Writing to a Vec cannot fail.
         IpAddr::V6(address) => drop(write!(line, "{address}")),
+    }
+}
+
+/// The name that the client gives, whether its password is right or not.
+fn user(line: &mut Vec<u8>, record: &Record<'_>) {
+    match record.authorization.and_then(basic_credentials::user) {
+        Some(user) if !user.is_empty() => escape(line, cut(&user)),
+        _ => line.push(b'-'),
     }
 }
 

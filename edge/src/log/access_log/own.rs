@@ -41,7 +41,7 @@ fn is_written(
         KnownVariable::BodyBytesSent => decimal(line, reply.body_bytes),
         KnownVariable::BytesSent => decimal(line, reply.head_bytes + reply.body_bytes),
         KnownVariable::RequestTime => seconds(line, reply.took),
-        KnownVariable::Request => {
+        KnownVariable::Request if !facts.request.method.is_empty() => {
             for (part, end) in
                 [(facts.request.method, " "), (facts.request.target, " "), (facts.request.protocol, "")]
             {

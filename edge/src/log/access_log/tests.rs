@@ -24,6 +24,7 @@ fn record() -> Record<'static> {
         cache: Some(CacheResult::Miss),
         host: "example.com",
         site: "example.com",
+        authorization: None,
         referer: Some(b"https://example.com/"),
         user_agent: Some(b"curl/8.5.0"),
         trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
@@ -71,6 +72,7 @@ fn combined_is_nginx_s() {
         user_agent: Some(b"a\" 200 1 \"-\" \"-\"\n203.0.113.8 - - [x"),
         ..record()
     };
+    let named = |authorization| Record { authorization: Some(authorization), ..refused() };
     let unparsable = Record { target: b"\x16\x03\x01 GET", ..refused() };
     for (record, line) in [
         (
@@ -78,6 +80,20 @@ fn combined_is_nginx_s() {
             r#"203.0.113.7 - - [22/Nov/2026:13:55:36 +0000] "GET /main?page=2 HTTP/1.1" 200 5120 "https://example.com/" "curl/8.5.0""#,
         ),
         (refused(), r#"2001:db8::1 - - [22/Nov/2026:13:55:36 +0000] "-" 400 0 "-" "-""#),
+        // "ann:secret", "a\"b\xe9 :x", ":x", and what is no name.
+        (
+            named(b"Basic YW5uOnNlY3JldA=="),
+            r#"2001:db8::1 - ann [22/Nov/2026:13:55:36 +0000] "-" 400 0 "-" "-""#,
+        ),
+        (
+            named(b"basic  YSJi6SA6eA"),
+            r#"2001:db8::1 - a\x22b\xE9  [22/Nov/2026:13:55:36 +0000] "-" 400 0 "-" "-""#,
+        ),
+        (named(b"Basic Ong="), r#"2001:db8::1 - - [22/Nov/2026:13:55:36 +0000] "-" 400 0 "-" "-""#),
+        (
+            named(b"Bearer YW5uOnNlY3JldA=="),
+            r#"2001:db8::1 - - [22/Nov/2026:13:55:36 +0000] "-" 400 0 "-" "-""#,
+        ),
         (unparsable, r#"2001:db8::1 - - [22/Nov/2026:13:55:36 +0000] "\x16\x03\x01 GET" 400 0 "-" "-""#),
         (
             hostile,

@@ -179,6 +179,7 @@ impl LiveRecord {
             cache: Some(CacheResult::Miss),
             host: "example.com",
             site: "example.com",
+            authorization: None,
             referer: None,
             user_agent: None,
             trace_id: None,

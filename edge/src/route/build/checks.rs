@@ -7,7 +7,7 @@ use crate::route::build::SiteBuilder;
 use crate::route::build::outer::OuterPlace;
 use crate::route::rules::Rules;
 use crate::route::try_files::TryFiles;
-use crate::settings::LocationConfig;
+use crate::settings::{LocationConfig, NO_TIME};
 
 impl SiteBuilder<'_> {
     /// What a location says of its answer must fit together.
@@ -50,6 +50,9 @@ impl SiteBuilder<'_> {
                 self.mistakes
                     .push(at, format!("`{name}` is no method; methods are in capitals, such as \"GET\""));
             }
+        }
+        if inner.place.timeout.is_some_and(|time| time.0.is_zero()) {
+            self.mistakes.push(inner.at(path, "timeout"), NO_TIME);
         }
         let all = &self.edge.trusted_proxies;
         for network in inner.place.trusted_proxies.iter().flat_map(|networks| &networks.0) {
@@ -106,6 +109,7 @@ mod tests {
                 "site[0].rule: this site has no location `match = \"@none\"`",
             ),
             ("limit_except = [\"GET\", \"post\"]", "site[0].limit_except[1]: `post` is no method"),
+            ("timeout = \"0s\"", "site[0].timeout: must be longer than zero"),
             ("limit_except = [\"G T\"]", "site[0].limit_except[0]: `G T` is no method"),
             ("trusted_proxies = [\"10.1.0.0/16\", \"11.0.0.1\"]", "does not hold 11.0.0.1/32"),
             ("limit_except = [\"GET\", \"M-SEARCH\"]\ntrusted_proxies = [\"10.1.0.0/16\"]", ""),

@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
+use http::HeaderName;
 use ipnet::IpNet;
 use process::settings::Mistakes;
 
 use crate::settings::WhenConfig;
 use crate::variables::expression::{self, EndlessSearch, Expression};
-use crate::variables::{Facts, Template, Values, VariableNames};
+use crate::variables::{Facts, Template, Values, Variable, VariableNames};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Condition {
@@ -163,18 +164,27 @@ fn of_value(value: Template, wanted: &WhenConfig) -> Result<Condition, String> {
     }
 }
 
+/// The variable that has the value. Names of cookies and parameters may hold what those of variables may not.
+fn variable(key: &str, name: &str) -> Result<Variable, String> {
+    let lower = name.to_ascii_lowercase();
+    match key {
+        _ if name.is_empty() => Err(format!("a name in `{key}` is empty")),
+        "query" => Ok(Variable::Argument(lower.into())),
+        "cookie" => Ok(Variable::Cookie(lower.into())),
+        _ => {
+            let field = HeaderName::from_bytes(lower.replace('_', "-").as_bytes());
+            field.map(Variable::RequestField).map_err(|_| format!("`{name}` is not the name of a field"))
+        }
+    }
+}
+
 /// `header = { User-Agent = "~* bot" }`
 fn named(key: &str, wanted: &WhenConfig) -> Result<Vec<Condition>, String> {
-    let prefix = match key {
-        "query" => "arg_",
-        "cookie" => "cookie_",
-        _ => "http_",
-    };
     match wanted {
         WhenConfig::Named(names) => {
             let each = names.iter().map(|(name, texts)| {
-                let variable = Template::parse(&format!("${{{prefix}{}}}", name.replace('-', "_")))?;
-                Ok(Condition::Text(variable, Tests::new(texts)?))
+                let value = Template::of_variable(name, variable(key, name)?);
+                Ok(Condition::Text(value, Tests::new(texts)?))
             });
             each.collect()
         }

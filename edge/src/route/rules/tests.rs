@@ -3,7 +3,8 @@
 use super::*;
 use crate::route::rules::rewrite::{RewriteFlag, RewriteResult};
 use crate::variables::{Facts, FieldSource, RequestFacts, RouteFacts, Values};
-use http::HeaderMap;
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
 
 fn rules(text: &str) -> Result<Rules, String> {
     #[derive(serde::Deserialize)]
@@ -24,7 +25,9 @@ fn rules(text: &str) -> Result<Rules, String> {
 }
 
 fn with_facts<T>(path: &str, query: Option<&str>, values: &Values, run: impl FnOnce(&Facts<'_>) -> T) -> T {
-    let fields = HeaderMap::new();
+    let mut fields = HeaderMap::new();
+    fields.insert(COOKIE, HeaderValue::from_static("__Host-beta-test=on"));
+    fields.insert("x-kind", HeaderValue::from_static("a"));
     let request = RequestFacts {
         method: "GET",
         target: "/sent?a=1",
@@ -101,7 +104,7 @@ fn conditions() {
         let rules = rules(&format!("rule = [{{ when = {{ {when} }}, break = true }}]")).unwrap();
         let mut values = Values::default();
         let none = Values::default();
-        with_facts(path, Some("a=1&b="), &none, |facts| {
+        with_facts(path, Some("a=1&b=&sort-by=name&page[]=2"), &none, |facts| {
             rules.0[0].when.iter().all(|condition| match condition {
                 Condition::Is(value, is) => {
                     let value = value.value(facts);
@@ -132,6 +135,12 @@ fn conditions() {
         ("query = '~ a=1'", true),
         ("header = { User-Agent = '' }", true),
         ("cookie = { session = '~ .' }", false),
+        ("cookie = { '__Host-beta-test' = 'on' }", true),
+        ("cookie = { '__Host_beta_test' = 'on' }", false),
+        ("query = { 'sort-by' = 'name' }", true),
+        ("query = { sort_by = 'name' }", false),
+        ("query = { 'page[]' = '2' }", true),
+        ("header = { X-Kind = 'a' }", true),
         ("address = '127.0.0.0/8'", true),
         ("address = ['10.0.0.0/8', '127.0.0.1']", true),
         ("address = '!127.0.0.1'", false),
@@ -159,6 +168,11 @@ fn says_what_is_wrong() {
         ("rule = [{}]", "this rule does nothing"),
         ("rule = [{ when = { colour = 'red' }, break = true }]", "`colour` is none of method, host"),
         ("rule = [{ when = { header = 'x' }, break = true }]", "write a table of names"),
+        (
+            "rule = [{ when = { header = { 'x y' = 'z' } }, break = true }]",
+            "`x y` is not the name of a field",
+        ),
+        ("rule = [{ when = { cookie = { '' = 'z' } }, break = true }]", "a name in `cookie` is empty"),
         ("rule = [{ when = { address = 'x' }, break = true }]", "neither an address nor a network"),
         ("rule = [{ when = { address = ['!10.0.0.1', '10.0.0.2'] }, break = true }]", "either all networks"),
         ("rule = [{ when = { file = 'x' }, break = true }]", "is no absolute path"),

@@ -189,3 +189,33 @@ fn what_the_reply_tells() {
         assert_eq!(String::from_utf8_lossy(&template.value(&facts)), value, "{template:?}");
     }
 }
+
+#[test]
+fn a_client_that_has_a_network_is_counted_as_one() {
+    let (fields, values) = (HeaderMap::new(), Values::default());
+    let template = Template::parse("$binary_remote_addr").unwrap();
+    let key = |client: &str| {
+        let mut facts = facts(&fields, &values);
+        facts.request.client = client.parse().unwrap();
+        template.value(&facts).into_owned()
+    };
+    assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff::9"));
+    assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
+    assert_eq!(key("192.0.2.1"), [192, 0, 2, 1]);
+    assert_eq!(key("::"), b"unix:");
+}
+
+#[test]
+fn the_type_of_what_is_made_here_is_told_without_its_charset() {
+    let (fields, values) = (HeaderMap::new(), Values::default());
+    let template = Template::parse("$sent_http_content_type").unwrap();
+    let told = |value: &'static str, cache: Option<&'static str>| {
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))]);
+        let reply = crate::reply::facts::of_text(http::StatusCode::OK, &headers);
+        let facts = facts(&fields, &values).with_reply(ReplyFacts { cache, ..reply });
+        String::from_utf8(template.value(&facts).into_owned()).unwrap()
+    };
+    assert_eq!(told("text/html; charset=utf-8", None), "text/html");
+    assert_eq!(told("text/html", None), "text/html");
+    assert_eq!(told("text/html; charset=utf-8", Some("HIT")), "text/html; charset=utf-8");
+}
