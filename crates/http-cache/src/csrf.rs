@@ -22,11 +22,17 @@ const MAX_UNPACKED: usize = 64 << 20;
 /// The first bytes of a gzip file (RFC 1952 section 2.3.1). No HTML page begins so.
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 
-/// Whether a body of this type may hold a form. Without a type browsers guess, so it may.
+/// Whether a body of this type may hold a form. Without a type browsers guess, so it may. Of several types
+/// they take the last one that they know.
 pub fn applies(reply: &HeaderMap) -> bool {
-    let Some(value) = reply.get(CONTENT_TYPE) else { return true };
-    let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    [&b"text/html"[..], b"application/xhtml+xml", b""].iter().any(|html| essence.eq_ignore_ascii_case(html))
+    let may_be_html = |named: &[u8]| {
+        let essence = named.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        [&b"text/html"[..], b"application/xhtml+xml", b""]
+            .iter()
+            .any(|html| essence.eq_ignore_ascii_case(html))
+    };
+    let mut types = reply.get_all(CONTENT_TYPE).iter().peekable();
+    types.peek().is_none() || types.any(|line| line.as_bytes().split(|byte| *byte == b',').any(may_be_html))
 }
 
 /// Whether a [`Scanner`] can read a body in this coding.

@@ -189,21 +189,24 @@ fn stays_found() {
 
 #[test]
 fn applies_to_pages() {
-    let cases = [
-        (Some("text/html"), true),
-        (Some("Text/HTML; charset=utf-8"), true),
-        (Some("application/xhtml+xml"), true),
-        (Some(""), true),
-        (None, true),
-        (Some("application/json"), false),
-        (Some("text/plain"), false),
-        (Some("image/png"), false),
+    let cases: [(&[&str], bool); 11] = [
+        (&["text/html"], true),
+        (&["Text/HTML; charset=utf-8"], true),
+        (&["application/xhtml+xml"], true),
+        (&[""], true),
+        (&[], true),
+        (&["text/plain; charset=utf-8", "text/html"], true),
+        (&["text/plain, text/html"], true),
+        (&["application/json"], false),
+        (&["text/plain"], false),
+        (&["image/png"], false),
+        (&["text/plain", "image/png"], false),
     ];
-    for (content_type, expected) in cases {
+    for (content_types, expected) in cases {
         let mut headers = HeaderMap::new();
-        if let Some(content_type) = content_type {
-            headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+        for content_type in content_types {
+            headers.append(CONTENT_TYPE, content_type.parse().unwrap());
         }
-        assert_eq!(applies(&headers), expected, "{content_type:?}");
+        assert_eq!(applies(&headers), expected, "{content_types:?}");
     }
 }
