@@ -283,7 +283,7 @@ async fn what_each_request_needs() {
         let request = request.header("authorization", authorization).body(Bytes::new()).unwrap();
         assert_eq!(admin.answer(&request).await.status(), status, "{method} {path} {host} {authorization}");
     }
-    std::fs::remove_file(crate::token::find("0.0.0.0:1").unwrap()).unwrap();
+    std::fs::remove_file(token::find("0.0.0.0:1").unwrap()).unwrap();
 }
 
 #[tokio::test]
