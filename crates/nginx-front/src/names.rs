@@ -27,14 +27,11 @@ pub(crate) fn settle(directives: &[Directive], ledger: &mut Ledger<'_>) {
             ledger.put(directive, Verdict::NoEffect);
         } else if let Some((_, how)) = DIFFERENT.iter().find(|(known, _)| *known == name) {
             ledger.different(directive, *how);
-        } else if let Some((_, why, instead)) = NOT_DONE.iter().find(|(known, ..)| *known == name) {
-            ledger.not_done(directive, *why, instead);
-            continue;
-        } else if let Some((_, why, instead)) = not_done_of(name).filter(|_| !asks_for_nothing(directive)) {
-            ledger.not_done(directive, *why, instead);
-            continue;
         } else if asks_for_nothing(directive) {
             ledger.put(directive, Verdict::NoEffect);
+        } else if let Some((_, why, instead)) = not_done(name) {
+            ledger.not_done(directive, *why, instead);
+            continue;
         } else {
             let why = if is_foreign(name) {
                 "it belongs to a module that is not nginx's own"
@@ -50,9 +47,10 @@ pub(crate) fn settle(directives: &[Directive], ledger: &mut Ledger<'_>) {
     }
 }
 
-/// What is known of all directives of a module by the beginning of their names.
-fn not_done_of(name: &str) -> Option<&'static (&'static str, &'static str, &'static str)> {
-    NOT_DONE_OF.iter().find(|(prefix, ..)| name.starts_with(prefix))
+/// What is known of a directive that is not done, or of all of its module by the beginning of their names.
+fn not_done(name: &str) -> Option<&'static (&'static str, &'static str, &'static str)> {
+    let of_module = || NOT_DONE_OF.iter().find(|(prefix, ..)| name.starts_with(prefix));
+    NOT_DONE.iter().find(|(known, ..)| *known == name).or_else(of_module)
 }
 
 /// Whether it says what holds without it.

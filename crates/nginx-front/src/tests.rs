@@ -263,6 +263,30 @@ fn nothing_is_dropped_in_silence() {
 }
 
 #[test]
+fn a_path_in_a_variable_is_whole() {
+    let table = settings(
+        "server { root $host/html; location /a/ { alias $host/; } location /b/ { alias b/; \
+         auth_basic x; auth_basic_user_file $host/users; } }",
+    );
+    let location = |number: usize, key: &str| text(&table, &format!("edge.site.0.location.{number}.{key}"));
+    assert_eq!(text(&table, "edge.site.0.root"), "$host/html");
+    assert_eq!(location(0, "alias"), "$host/");
+    assert!(location(1, "alias").ends_with("/b/") && location(1, "alias").starts_with('/'));
+    assert_eq!(location(1, "auth_basic.file"), "$host/users");
+}
+
+#[test]
+fn what_holds_without_it_may_be_said() {
+    let said = |server: &str, location: &str| {
+        not_done(&format!("server {{ {server} location / {{ {location} root /srv; }} }}"))
+    };
+    let usual = said("merge_slashes on; ignore_invalid_headers on;", "random_index off; proxy_store off;");
+    assert_eq!(usual, [""; 0]);
+    assert_eq!(said("merge_slashes off;", "").len(), 1);
+    assert_eq!(said("", "random_index on;").len(), 1);
+}
+
+#[test]
 fn an_alias_without_its_slash_is_a_trap() {
     let (_, translation) = translated("server { location /static { alias /srv/static/; } }", &options());
     let trap = translation.notes.iter().find(|note| matches!(note.verdict, Verdict::Trap(_)));

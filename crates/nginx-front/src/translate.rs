@@ -210,11 +210,16 @@ impl<'a> Translator<'a> {
 
     /// A path as nginx completes it: relative ones begin at the prefix.
     pub(crate) fn path(&self, path: &str) -> String {
-        if path.starts_with('/') { path.to_owned() } else { format!("{}{path}", self.options.prefix) }
+        if is_whole(path) { path.to_owned() } else { format!("{}{path}", self.options.prefix) }
     }
 
     /// Completes the path of a file that nginx looks for beside its own: a certificate, a list of passwords.
     pub(crate) fn conf_path(&self, path: &str) -> String {
-        if path.starts_with('/') { path.to_owned() } else { format!("{}{path}", self.options.conf_prefix) }
+        if is_whole(path) { path.to_owned() } else { format!("{}{path}", self.options.conf_prefix) }
     }
+}
+
+/// Whether nginx takes a path as it is: what stands in a variable is whole.
+fn is_whole(path: &str) -> bool {
+    path.starts_with(['/', '$'])
 }

@@ -44,6 +44,10 @@ fn the_same_file_gives_no_difference() {
          location ~ \\.php$ {{ deny all; }}"
     );
     let directory = directory(&server);
+    let file = fs::read_to_string(directory.path().join(FILE)).unwrap();
+    let map = "map $uri $to { include to.map; default \"\"; }\n";
+    fs::write(directory.path().join(FILE), format!("{map}{file}")).unwrap();
+    fs::write(directory.path().join("to.map"), "/a /b;\n").unwrap();
     let output = compare(directory.path(), &[]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert!(said(&output).contains(" 0 differ"), "{}", said(&output));

@@ -137,7 +137,10 @@ impl Writer<'_> {
     /// `is_data`: the lines of this block are no directives.
     fn directive(&mut self, directive: &Directive, depth: usize, is_data: bool) -> Result<(), String> {
         let name = directive.name();
-        if !is_data && self.is_left_out(name, depth) {
+        // What an include of a `map` names stands behind it too.
+        if is_data && name == "include" && directive.args.len() == 1
+            || !is_data && self.is_left_out(name, depth)
+        {
             return Ok(());
         }
         if !is_data && name == "listen" {
