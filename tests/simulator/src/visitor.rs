@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct Pace {
     /// Bytes at a time; 0: none.
     pub bytes: usize,
-    /// For so long.
+    /// How long that goes on.
     pub lasts: Duration,
     /// Then the visitor leaves, or else reads the rest at once.
     pub leaves: bool,
