@@ -1,4 +1,4 @@
-//! Faults put back into the source of the services: each needs a build of its own (`FAULT=NAME make simulate`).
+//! Faults put back into the source of the services: each needs a build (`FAULT=NAME make simulate`).
 
 use std::path::Path;
 
@@ -19,8 +19,8 @@ pub struct CodeFault {
 }
 
 pub const FAULTS: &[CodeFault] = &[
-    // Mended by "The cache goes on while memory for bodies is used up": the writer of a page for which there is
-    // no room waits for a reader that does not say it waits.
+    // Mended by "The cache goes on while memory for bodies is used up": the writer of a page for which there
+    // is no room waits for a reader that does not say it waits.
     CodeFault {
         name: "beginning-unheard",
         aim: Aim::Scarce,
@@ -41,7 +41,7 @@ pub const FAULTS: &[CodeFault] = &[
 
     /// Whether the page is stored",
     },
-    // By the same: a short page is not kept while others do not read long ones.
+    // A short page is not kept while others do not read long ones: mended with the one above.
     CodeFault {
         name: "short-page-not-kept",
         aim: Aim::Scarce,
@@ -49,8 +49,8 @@ pub const FAULTS: &[CodeFault] = &[
         right: "let is_short = length <= SHORT &&",
         wrong: "let is_short = length < 1 &&",
     },
-    // Mended by "Clients that have few places at the application go first": a page for many is nobody's, so one
-    // client takes all places.
+    // Mended by "Clients that have few places at the application go first": a page for many is nobody's, so
+    // one client takes all places.
     CodeFault {
         name: "page-of-nobody",
         aim: Aim::Scarce,

@@ -1,5 +1,5 @@
-//! Worlds in which some ask for long pages, which they read slowly or not at all, while there is little memory
-//! for bodies and few places at the application.
+//! Worlds in which some ask for long pages, which they read slowly or not at all, while there is little
+//! memory for bodies and few places at the application.
 
 use std::time::Duration;
 
