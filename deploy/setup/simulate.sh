@@ -1,14 +1,34 @@
 #!/usr/bin/env bash
 # simulate.sh: plays the worlds of many seeds (SEEDS=100000 make simulate, from FROM on), or of one (SEED=17), and shows what was
 # wrong with the shortest schedule (docs/simulator.md). WORLD=split: of another kind. WALK=1: lets each thing of each scene fail.
+# FAULT=NAME, or all: puts a fault back into a copy of the source, and says by which seed of the first 1000 (SEEDS) it is found.
 source "$(dirname "$0")/shell.sh"
 
 deploy/setup/need.sh
 cargo build --locked --profile siege -p weir-simulator
+simulator=$PWD/target/siege/weir-simulator
+if [ -n "${FAULT:-}" ]; then
+  tree=$PWD/target/simulator/tree build=$PWD/target/simulator/build
+  mkdir -p "$tree" "$build"
+  # What is built already of other crates is right there too.
+  [ -d "$build/siege" ] || cp -a target/siege "$build/siege"
+  names=$FAULT
+  [ "$FAULT" != all ] || names=$("$simulator" --code-faults)
+  for name in $names; do
+    git ls-files -z | tar --null --files-from=- -c | tar -x -C "$tree"
+    world=$("$simulator" --put-back "$name" --tree "$tree")
+    (cd "$tree" && CARGO_TARGET_DIR=$build cargo build --quiet --locked --profile siege -p weir-simulator)
+    if found=$("$build/siege/weir-simulator" --world "$world" --from "${FROM:-1}" --seeds "${SEEDS:-1000}" --quick); then
+      die "$name, worlds $world: not found"
+    fi
+    say "$name, worlds $world: $found"
+  done
+  exit
+fi
 if [ -n "${WALK:-}" ]; then
-  exec target/siege/weir-simulator --walk
+  exec "$simulator" --walk
 fi
 if [ -n "${SEED:-}" ]; then
-  exec target/siege/weir-simulator --world "${WORLD:-mixed}" --from "$SEED" --seeds 1 --show
+  exec "$simulator" --world "${WORLD:-mixed}" --from "$SEED" --seeds 1 --show
 fi
-exec target/siege/weir-simulator --world "${WORLD:-mixed}" --from "${FROM:-1}" --seeds "${SEEDS:-100000}"
+exec "$simulator" --world "${WORLD:-mixed}" --from "${FROM:-1}" --seeds "${SEEDS:-100000}"

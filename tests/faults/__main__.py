@@ -1,8 +1,9 @@
 """Weir with a system call that fails: the n-th of each thread, for every n. `python -m faults`, from tests/.
 
 For each call and error, Weir is started under strace (Debian's), which lets that call fail, and asked everything in
-SCENES. A request may get an error or be cut off. A fault is: wrong bytes, an end of the process, a panic, or a request
-that is not answered rightly once nothing fails any more. WEIR_BIN names the program; CALLS="writev connect" chooses.
+SCENES. A request may get an error or be cut off. A fault is: wrong bytes, an error although there is an old page, an
+end of the process, a panic, or a request that is not answered rightly once nothing fails any more. WEIR_BIN names the
+program; CALLS="writev connect" chooses.
 """
 
 import os
@@ -11,7 +12,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from faults.scenes import BROKEN, scenes
+from faults.scenes import BROKEN, WITHOUT_NEED, scenes
 from faults.weir import Weir, application
 
 # Each call, how it fails, and up to which n. `write` and `clone3` are left out: tokio wakes and starts its own threads
@@ -31,7 +32,7 @@ CALLS = [
     ("pread64", "EIO", 6),
     ("read", "EIO", 14),
     ("recvfrom", "ECONNRESET", 14),
-    ("sendto", "EPIPE", 6),
+    ("sendto", "EPIPE", 14),
     ("writev", "EPIPE", 14),
     ("epoll_ctl", "ENOSPC", 18),
     ("shutdown", "ENOTCONN", 4),
@@ -74,6 +75,8 @@ def walk(weir: Weir, seen: Counter[str]) -> bool:
                 seen[outcome] += 1
                 if outcome == BROKEN:
                     fault(weir, seen, f"{scene}: wrong bytes")
+                if outcome == WITHOUT_NEED:
+                    fault(weir, seen, f"{scene}: an error although there is an old page")
             if weir.injected() == before:
                 for scene, outcome in told.items():
                     if outcome != "answered":

@@ -2,12 +2,19 @@
 
 import socket
 import ssl
+import time
 from typing import NamedTuple
+
+from faults import http2
 
 BIG = bytes(range(256)) * 8192
 GENERATED = b"0123456789abcdef" * 160_000
 # Answers that are neither right nor wrong begin as the right one does.
 BROKEN = "broken"
+# Not the page, although an old one was there.
+WITHOUT_NEED = "without need"
+# Pages of the last scenes have become stale by then.
+STALE = 1.2
 
 
 class Ports(NamedTuple):
@@ -21,6 +28,7 @@ class Scene(NamedTuple):
     # None: any body.
     right: bytes | None
     over_tls: bool = False
+    over_http2: str = ""
 
 
 def get(path: str, method: str = "GET", body: bytes = b"") -> bytes:
@@ -33,6 +41,8 @@ def page(path: str) -> bytes:
 
 
 SCENES = [
+    Scene("waited-for", get("/waited-for/a"), page("/waited-for/a")),
+    Scene("refreshed", get("/refreshed/a"), page("/refreshed/a")),
     Scene("miss", get("/a"), page("/a")),
     Scene("hit", get("/a"), page("/a")),
     Scene("small file", get("/files/small.txt"), b"small file"),
@@ -43,12 +53,24 @@ SCENES = [
     Scene("large file over TLS", get("/files/large.bin"), BIG, over_tls=True),
     Scene("purge", get("/a", "PURGE"), None),
     Scene("page after its purge", get("/a"), page("/a")),
+    Scene("page over HTTP/2", b"", page("/c"), over_http2="/c"),
+    Scene("large reply over HTTP/2", b"", GENERATED, over_http2="/large"),
 ]
+# The first two again, when their pages are stale: one is given at once and made again meanwhile, the other is given if
+# it cannot be made again.
+STALE_SCENES = [scene._replace(name=f"{scene.name}, stale") for scene in SCENES[:2]]
 
 
 def scenes(ports: Ports) -> dict[str, str]:
     """What became of each."""
-    return {scene.name: outcome(scene, ports) for scene in SCENES}
+    begun = time.monotonic()
+    told = {scene.name: outcome(scene, ports) for scene in SCENES}
+    time.sleep(max(0, begun + STALE - time.monotonic()))
+    for known, scene in zip(SCENES, STALE_SCENES, strict=False):
+        told[scene.name] = outcome(scene, ports)
+        if told[known.name] == "answered" and told[scene.name] == "refused":
+            told[scene.name] = WITHOUT_NEED
+    return told
 
 
 def outcome(scene: Scene, ports: Ports) -> str:
@@ -74,6 +96,8 @@ def ask(scene: Scene, ports: Ports) -> bytes:
     port = ports.tls if scene.over_tls else ports.plain
     with socket.create_connection(("127.0.0.1", port), 10) as connection:
         connection.settimeout(10)
+        if scene.over_http2:
+            return http2.exchange(connection, scene.over_http2)
         if not scene.over_tls:
             return exchange(connection, scene.request)
         context = ssl.create_default_context()

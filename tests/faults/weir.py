@@ -28,7 +28,10 @@ def application(environ, start_response):
 """
 SETTINGS = """
 [edge]
-listen = ["127.0.0.1:{plain}", {{ address = "127.0.0.1:{tls}", tls = {{ certificate = "cert.pem", key = "key.pem" }} }}]
+listen = [
+  {{ address = "127.0.0.1:{plain}", http2 = true }},
+  {{ address = "127.0.0.1:{tls}", tls = {{ certificate = "cert.pem", key = "key.pem" }} }},
+]
 admin = "off"
 access_log = "json"
 purge_allow = ["127.0.0.1/32"]
@@ -36,6 +39,17 @@ purge_allow = ["127.0.0.1/32"]
 [[edge.site.location]]
 match = "/files/"
 alias = "files/"
+[[edge.site.location]]
+match = "/refreshed/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "1s"
+[[edge.site.location]]
+match = "/waited-for/"
+pool = "app"
+[edge.site.location.cache]
+ttl = "1s"
+stale_while_revalidate = 0
 [[edge.site.location]]
 match = "/"
 pool = "app"

@@ -15,6 +15,8 @@ use crate::clock;
 
 /// A head that is longer is none of ours.
 const MAX_HEAD: usize = 64 * 1024;
+/// What a page says of itself is shorter.
+const MAX_BEGINNING: usize = 200;
 
 /// What is uploaded: no part of it is like another.
 pub static UPLOAD: [u8; 40_000] = upload();
@@ -78,24 +80,71 @@ pub struct Page {
 }
 
 impl Page {
-    /// The text of a page, long enough to come in pieces.
-    fn text(&self) -> String {
+    /// The text of a page, long enough to come in pieces. No part of it is like another, or like that of
+    /// another call.
+    pub fn text(&self) -> String {
         let Self { url, visitor, language, version, call } = self;
-        // Beyond 64 KiB the adapter would put it into a file, by another thread.
-        let padding = "x".repeat(if url.ends_with("/big") { 50_000 } else { 200 });
-        format!("{url} {visitor} {language} {version} {call} {padding} end")
+        let mut text = format!("{url} {visitor} {language} {version} {call} ");
+        let (mut left, mut from) = (padding(url), call * 101 % LETTERS.len());
+        while left > 0 {
+            let letters = &LETTERS[from..LETTERS.len().min(from + left)];
+            text.push_str(std::str::from_utf8(letters).unwrap_or_default());
+            (left, from) = (left - letters.len(), 0);
+        }
+        text.push_str(" end");
+        text
     }
 
-    /// `None`: the text is not all of a page.
+    /// `None`: the text is not all of a page, and nothing else.
     pub fn read(text: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(text).ok()?;
-        let parts: Vec<&str> = text.split(' ').collect();
-        let &[url, visitor, language, version, call, padding, "end"] = parts.as_slice() else { return None };
-        let is_whole = padding.bytes().all(|byte| byte == b'x') && padding.len() >= 200;
+        Self::of_beginning(text).filter(|page| page.text().as_bytes() == text)
+    }
+
+    /// Whether this may be all that has come of a page.
+    pub fn begins(url: &str, text: &[u8]) -> bool {
+        match Self::of_beginning(text) {
+            Some(page) => page.url == url && page.text().as_bytes().starts_with(text),
+            None => text.len() < MAX_BEGINNING,
+        }
+    }
+
+    fn of_beginning(text: &[u8]) -> Option<Self> {
+        let beginning = String::from_utf8_lossy(&text[..text.len().min(MAX_BEGINNING)]);
+        let parts: Vec<&str> = beginning.splitn(6, ' ').collect();
+        let &[url, visitor, language, version, call, _] = parts.as_slice() else { return None };
         let (version, call) = (version.parse().ok()?, call.parse().ok()?);
         let [url, visitor, language] = [url, visitor, language].map(str::to_owned);
-        is_whole.then_some(Self { url, visitor, language, version, call })
+        Some(Self { url, visitor, language, version, call })
     }
+}
+
+/// Letters that say nothing, of a prime number, so that no piece of a network's is like the next.
+static LETTERS: [u8; 4_999] = letters();
+
+const fn letters() -> [u8; 4_999] {
+    let mut letters = [0; 4_999];
+    let mut at = 0;
+    while at < letters.len() {
+        letters[at] = b'a' + ((at * at / 97 + at) % 26) as u8;
+        at += 1;
+    }
+    letters
+}
+
+/// How much of a page's text says nothing.
+fn padding(url: &str) -> usize {
+    match url {
+        // More than sockets and pipes between the application and a visitor hold.
+        url if is_long(url) => 2_000_000,
+        // Beyond 64 KiB the adapter would put it into a file, by another thread.
+        url if url.ends_with("/big") => 50_000,
+        _ => 200,
+    }
+}
+
+/// Whether the page is longer than what an edge keeps of a page for which there is no room.
+pub fn is_long(url: &str) -> bool {
+    url.starts_with("/p/long/")
 }
 
 impl Application {

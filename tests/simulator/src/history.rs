@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::application::{Call, Page};
 use crate::schedule::Fault;
 use crate::services::Service;
+use crate::visitor::{Outcome, Pace};
 
 /// How a visit ended, as far as it matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,9 +15,26 @@ pub enum Reply {
     Status(u16),
     /// 200, and not all of a page.
     Nonsense,
-    /// The connection broke.
+    /// The connection broke, and what had come was right.
     Broken,
+    /// The visitor left.
+    Left,
     Hung,
+}
+
+impl Reply {
+    /// What a visit came to, and what the edge said of its cache.
+    pub fn of(outcome: Outcome) -> (Self, String) {
+        match outcome {
+            Outcome::Reply { status: 200, cache_status, body } => {
+                (Page::read(&body).map_or(Self::Nonsense, Self::Page), cache_status)
+            }
+            Outcome::Reply { status, cache_status, .. } => (Self::Status(status), cache_status),
+            Outcome::Broken(_) => (Self::Broken, String::new()),
+            Outcome::Left => (Self::Left, String::new()),
+            Outcome::Hung => (Self::Hung, String::new()),
+        }
+    }
 }
 
 /// One visit.
@@ -26,6 +44,8 @@ pub struct Visit {
     pub path: String,
     pub visitor: String,
     pub language: &'static str,
+    /// If the visitor reads slowly.
+    pub pace: Option<Pace>,
     pub began: Duration,
     pub ended: Duration,
     pub reply: Reply,
@@ -69,6 +89,14 @@ pub struct History {
     pub faults: Vec<FaultRecord>,
     pub calls: Vec<Call>,
     pub remains: Vec<Remains>,
+    /// What services hold at rest, by the names of their metrics.
+    pub held: Vec<String>,
+    /// The most that bodies held at one edge, where memory for them is scarce.
+    pub most_bodies: u64,
+    /// The leases that Redis knows at rest.
+    pub leases: usize,
+    /// What was to fail in a scene has failed.
+    pub has_struck: bool,
     /// The piece that failed was the application's, or for it.
     pub has_struck_application: bool,
     /// Services that ended by themselves, and why.

@@ -5,9 +5,9 @@ mod pages;
 
 use std::time::Duration;
 
-use crate::application::Page;
+use crate::application::{self, Page};
 use crate::history::{FaultRecord, History, Remains, Reply, Visit};
-use crate::schedule::{Fault, Kind, Schedule};
+use crate::schedule::{Aim, Fault, Kind, Schedule};
 use crate::services::{STALE_IF_ERROR, Service, TTL, Topology};
 use crate::strike::Strike;
 use crate::world::LONGEST_VISIT;
@@ -28,7 +28,7 @@ pub fn violations(schedule: &Schedule, history: &History) -> Vec<String> {
         purges_are_obeyed(visit, history, &mut found);
         ends_well(visit, schedule, history, &mut found);
     }
-    calls::one_per_lifetime(history, &mut found);
+    calls::one_per_lifetime(history, |path| is_kept(path, schedule.aim), &mut found);
     pages::by_aim(schedule, history, &mut found);
     if schedule.kind == Kind::Calm {
         purges_are_complete(history, &mut found);
@@ -39,6 +39,10 @@ pub fn violations(schedule: &Schedule, history: &History) -> Vec<String> {
     found.extend(history.ended.iter().map(|ended| format!("a service ended: {ended}")));
     for remains in history.remains.iter().filter(|remains| grown(remains) > may_grow(remains, history)) {
         found.push(format!("tasks are left over: {remains:?}"));
+    }
+    found.extend(history.held.iter().map(|held| format!("something is held at rest: {held}")));
+    if history.leases > 0 {
+        found.push(format!("leases are held at rest: {}", history.leases));
     }
     found
 }
@@ -60,9 +64,17 @@ fn is_shared(path: &str) -> bool {
     !path.starts_with("/me/") && !path.starts_with("/up/")
 }
 
+/// Whether a page is kept for its life. Where memory for bodies is scarce, one that is not short may not be.
+fn is_kept(path: &str, aim: Aim) -> bool {
+    is_shared(path) && !application::is_long(path) && !(aim == Aim::Scarce && path.ends_with("/big"))
+}
+
 /// Whether this visitor may feel that something failed. Nobody does while there is a page to give.
 fn strikes(strike: Strike, visit: &Visit, history: &History) -> bool {
     match strike {
+        _ if !history.has_struck => false,
+        // That one was told to, and no answer was begun.
+        strike if strike.closes_connections() && visit.reply == Reply::Broken => true,
         _ if has_stale_page(visit, history) => false,
         // Nothing knows whether the application has begun, and there is no other server.
         Strike::Message(..) if history.has_struck_application => true,
@@ -104,7 +116,10 @@ fn ends_well(visit: &Visit, schedule: &Schedule, history: &History, found: &mut 
     if visit.reply == Reply::Hung || visit.ended - visit.began > LONGEST_VISIT {
         return found.push(format!("a visit took too long: {visit:?}"));
     }
-    if matches!(visit.reply, Reply::Page(_)) {
+    // Who takes little, or less than others who read a page for which there is no room, is cut off.
+    let may_be_cut_off =
+        visit.pace.is_some() || application::is_long(&visit.path) && visit.reply == Reply::Broken;
+    if matches!(visit.reply, Reply::Page(_)) || may_be_cut_off {
         return;
     }
     let faults: Vec<&FaultRecord> = history.faults_within(visit.began, visit.ended, AFTERWARDS).collect();

@@ -4,6 +4,8 @@
 
 pub mod application;
 pub mod clock;
+pub mod code_faults;
+pub mod figures;
 pub mod history;
 pub mod hosts;
 pub mod invariants;

@@ -4,6 +4,7 @@
 mod player;
 mod walk;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 
@@ -11,15 +12,17 @@ use anyhow::Context;
 use parking_lot::Mutex;
 use weir_simulator::schedule::{Aim, Schedule};
 use weir_simulator::strike::Strike;
-use weir_simulator::{clock, invariants, kernel, script_faults, world};
+use weir_simulator::{clock, code_faults, invariants, kernel, script_faults, world};
 
-use crate::player::Player;
+use crate::player::{Player, violation};
 
 static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// What the command line says: `--seeds 100 --from 1 --jobs 2 --world split --fault unfenced --show`. `--all`
 /// names each seed that fails; `--faults` puts each fault back; `--walk` lets each thing of each scene fail,
-/// or each n-th by `--every n`: `--world miss --strike lost:17 --show` is one. Within: `--play 1 --keep 1,2`.
+/// or each n-th by `--every n`: `--world miss --strike lost:17 --show` is one. `--put-back NAME --tree DIR`
+/// changes the source in a copy of the repository and says which worlds find it, `--code-faults` lists the
+/// names. Within: `--play 1 --keep 1,2`.
 struct Arguments(Vec<String>);
 
 impl Arguments {
@@ -55,6 +58,15 @@ fn main() -> anyhow::Result<ExitCode> {
     if let Some(seed) = arguments.value("--play") {
         return play(seed.parse()?, &arguments);
     }
+    if arguments.has("--code-faults") {
+        code_faults::FAULTS.iter().for_each(|fault| println!("{}", fault.name));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(name) = arguments.value("--put-back") {
+        let tree = arguments.value("--tree").context("--tree DIR: a copy of the repository")?;
+        println!("{}", code_faults::put_back(name, Path::new(tree))?.aim.name());
+        return Ok(ExitCode::SUCCESS);
+    }
     let (from, seeds) = (arguments.number("--from", 1)?, arguments.number("--seeds", 100)?);
     let jobs = arguments.number("--jobs", thread::available_parallelism()?.get() as u64)?;
     let directory = std::env::temp_dir().join(format!("weir-simulator-{}", std::process::id()));
@@ -81,7 +93,10 @@ fn main() -> anyhow::Result<ExitCode> {
         false => player.search(from, seeds, jobs, arguments.has("--all")),
     };
     match found {
-        Some(seed) if arguments.has("--quick") => println!("found by seed {seed}"),
+        Some(seed) if arguments.has("--quick") => {
+            let violation = violation(&player.play(seed, None, false).text);
+            println!("found by seed {seed}, {}", violation.unwrap_or_default());
+        }
         Some(seed) => player.report(seed, arguments.has("--show")),
         None => {
             println!("{seeds} worlds ({}) from seed {from} on: nothing was wrong", player.aim.name())
@@ -107,8 +122,8 @@ fn play(seed: u64, arguments: &Arguments) -> anyhow::Result<ExitCode> {
         schedule.keep(&kept);
     }
     if is_shown {
-        let Schedule { topology, has_redis, kind, events, .. } = &schedule;
-        println!("{topology:?}, Redis: {has_redis}, {kind:?}");
+        let Schedule { topology, has_redis, kind, scarcity, events, .. } = &schedule;
+        println!("{topology:?}, Redis: {has_redis}, {kind:?}, {scarcity:?}");
         events.iter().for_each(|event| println!("{event:?}"));
     }
     println!("events {}", schedule.events.len());
@@ -125,6 +140,9 @@ fn play(seed: u64, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     violations.iter().for_each(|violation| println!("violation {violation}"));
     println!("counted {}", end.counted);
+    if schedule.scarcity.is_some() {
+        println!("bodies {}", end.history.most_bodies);
+    }
     println!("trace {:016x} {}", end.trace, end.history.visits.len());
     Ok(if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -111,6 +111,11 @@ impl RedisTwin {
         self.server.commands.load(Relaxed)
     }
 
+    /// The leases that somebody holds.
+    pub fn leases(&self) -> usize {
+        self.server.database.lock().leases()
+    }
+
     fn lose_connections(&self) {
         self.server.subscribers.lock().clear();
         *self.scripts.lock() = Scripts::new(self.server.clone(), self.fault);

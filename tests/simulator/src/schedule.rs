@@ -8,11 +8,14 @@ use rand::rngs::StdRng;
 
 use crate::services::{Service, Topology};
 use crate::strike::Strike;
+use crate::visitor::Pace;
 
+pub use scarce::Scarcity;
 pub use scene::Scene;
 
 mod aimed;
 mod mixed;
+mod scarce;
 mod scene;
 
 /// How long visitors come.
@@ -32,6 +35,8 @@ pub struct Schedule {
     pub takes: Duration,
     /// What fails in a scene.
     pub strike: Option<Strike>,
+    /// What there is little of.
+    pub scarcity: Option<Scarcity>,
     /// In the order of their times.
     pub events: Vec<Event>,
 }
@@ -63,14 +68,17 @@ pub enum Aim {
     Frozen,
     /// Redis's time of day is set, and set back while nodes are dead.
     Clock,
+    /// Memory for bodies and places at the application are scarce, and some ask for long pages and read them
+    /// slowly, or not at all.
+    Scarce,
     /// A scene in which one thing fails.
     Scene(Scene),
 }
 
 impl Aim {
     /// Those that are drawn from seeds.
-    pub const DRAWN: [Self; 6] =
-        [Self::Mixed, Self::Split, Self::Prompt, Self::Slow, Self::Frozen, Self::Clock];
+    pub const DRAWN: [Self; 7] =
+        [Self::Mixed, Self::Split, Self::Prompt, Self::Slow, Self::Frozen, Self::Clock, Self::Scarce];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -80,6 +88,7 @@ impl Aim {
             Self::Slow => "slow",
             Self::Frozen => "frozen",
             Self::Clock => "clock",
+            Self::Scarce => "scarce",
             Self::Scene(scene) => scene.name(),
         }
     }
@@ -119,6 +128,13 @@ pub enum Act {
     Stream {
         edge: u8,
         path: String,
+    },
+    /// A page that is read slowly, or not.
+    Dawdle {
+        edge: u8,
+        path: String,
+        is_http2: bool,
+        pace: Pace,
     },
     /// The page changes, and nobody is told.
     Change {
@@ -204,6 +220,7 @@ impl Schedule {
         let mut chance = StdRng::seed_from_u64(seed);
         let mut schedule = match aim {
             Aim::Mixed => Self::mixed(&mut chance),
+            Aim::Scarce => Self::scarce(&mut chance),
             Aim::Scene(scene) => Self::scene(scene, strike),
             aim => Self::aimed(aim, &mut chance),
         };
@@ -218,6 +235,13 @@ impl Schedule {
             number += 1;
             kept.contains(&(number - 1))
         });
+    }
+
+    /// The lines of a service's settings that leave room for little; an adapter's are its pool's.
+    pub fn room(&self, service: Service) -> String {
+        let struck = self.strike.and_then(|strike| strike.setting(service));
+        let scarce = self.scarcity.and_then(|scarcity| scarcity.setting(service));
+        struck.or(scarce).unwrap_or_default()
     }
 
     fn add(&mut self, at: Duration, act: Act) {

@@ -2,13 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use admin::Readiness;
-use edge::{Listeners, Peers};
+use admin::{Exposition, Readiness};
+use edge::{EdgeServer, Listeners, Peers};
 use process::listen;
 use process::shutdown::Shutdown;
 use serde::de::DeserializeOwned;
 
-use crate::strike::Strike;
+use crate::figures::Figures;
 
 /// How many of each there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,12 +79,16 @@ pub const TTL: u64 = 2;
 pub const STALE_WHILE_REVALIDATE: u64 = 2;
 pub const STALE_IF_ERROR: u64 = 30;
 
-/// The line of a service's settings that leaves room for little.
-fn scarce(strike: Option<Strike>, service: Service) -> String {
-    strike.and_then(|strike| strike.setting(service)).unwrap_or_default()
+/// What a service is started with.
+pub struct Start {
+    /// The lines of its settings that leave room for little.
+    pub room: String,
+    pub shutdown: Shutdown,
+    /// Where it shows its metrics.
+    pub figures: Figures,
 }
 
-fn edge_settings(topology: Topology, number: u8, strike: Option<Strike>) -> String {
+fn edge_settings(topology: Topology, number: u8, room: &str) -> String {
     let service = Service::Edge(number);
     let urls = |services: Vec<Service>| {
         let urls = services.into_iter().map(|service| format!("\"http://{}\"", service.public()));
@@ -94,40 +98,37 @@ fn edge_settings(topology: Topology, number: u8, strike: Option<Strike>) -> Stri
     let nodes = urls((0..topology.nodes).filter(knows).map(Service::Node).collect());
     let adapters = urls((0..topology.adapters).map(Service::Adapter).collect());
     format!(
-        "listen = [\"{}\"]\nadmin = \"off\"\nname = \"{}\"\naccess_log = \"off\"\nerror_log_level = \"warn\"
+        "listen = [{{ address = \"{}\", http2 = true }}]\nadmin = \"off\"\nname = \"{}\"\naccess_log = \"off\"\nerror_log_level = \"warn\"
          purge_allow = [\"127.0.0.0/8\"]\npeers = {{ cache_node = [{nodes}], wsgi_adapter = [{adapters}] }}
-         timeouts = {{ application = \"10s\" }}\n{}
+         timeouts.application = \"10s\"\n{room}
          [[site]]\nserver_name = [\"site\"]\npool = \"app\"
          [[site.location]]\nmatch = \"/\"\npool = \"app\"
          [site.location.cache]\nttl = \"{TTL}s\"\nstale_while_revalidate = \"{STALE_WHILE_REVALIDATE}s\"
          stale_if_error = \"{STALE_IF_ERROR}s\"",
         service.address(),
         service.name(),
-        scarce(strike, service),
     )
 }
 
-fn node_settings(number: u8, has_redis: bool, strike: Option<Strike>) -> String {
+fn node_settings(number: u8, has_redis: bool, room: &str) -> String {
     let service = Service::Node(number);
     let redis = match has_redis {
         true => format!("redis = {{ url = \"redis://{}\" }}", Service::Redis.public()),
         false => String::new(),
     };
-    let line = scarce(strike, service);
     format!(
-        "listen = \"{}\"\nadmin = \"off\"\nname = \"{}\"\n{redis}\n{line}\n",
+        "listen = \"{}\"\nadmin = \"off\"\nname = \"{}\"\n{redis}\n{room}\n",
         service.address(),
         service.name()
     )
 }
 
-fn adapter_settings(number: u8, strike: Option<Strike>) -> String {
+fn adapter_settings(number: u8, room: &str) -> String {
     format!(
         "listen = \"{}\"\nadmin = \"off\"
-         [[pool]]\nname = \"app\"\nservers = [\"http://{}\"]\nconnect_timeout = \"2s\"\n{}\n",
+         [[pool]]\nname = \"app\"\nservers = [\"http://{}\"]\nconnect_timeout = \"2s\"\n{room}\n",
         Service::Adapter(number).address(),
         Service::Application.public(),
-        scarce(strike, Service::Adapter(number)),
     )
 }
 
@@ -136,37 +137,35 @@ fn read<T: DeserializeOwned>(text: &str) -> anyhow::Result<T> {
 }
 
 /// Runs an edge until `shutdown` begins.
-pub async fn edge(
-    topology: Topology,
-    number: u8,
-    strike: Option<Strike>,
-    shutdown: Shutdown,
-) -> anyhow::Result<()> {
-    let config: edge::Config = read(&edge_settings(topology, number, strike))?;
+pub async fn edge(topology: Topology, number: u8, start: Start) -> anyhow::Result<()> {
+    let config: edge::Config = read(&edge_settings(topology, number, &start.room))?;
     let listeners = Listeners::bind(&config)?;
     let Some(peers) = &config.peers else { anyhow::bail!("no peers") };
     let peers = Peers::connect(peers)?;
-    edge::run(config, listeners, peers, shutdown).await?;
+    let server = EdgeServer::new(config, peers, start.shutdown)?;
+    start.figures.show(Service::Edge(number), server.metrics().exposition().clone());
+    server.serve(listeners, ()).await;
     Ok(())
 }
 
-pub async fn node(
-    number: u8,
-    has_redis: bool,
-    strike: Option<Strike>,
-    shutdown: Shutdown,
-) -> anyhow::Result<()> {
-    let config: cache_node::Config = read(&node_settings(number, has_redis, strike))?;
+pub async fn node(number: u8, has_redis: bool, start: Start) -> anyhow::Result<()> {
+    let config: cache_node::Config = read(&node_settings(number, has_redis, &start.room))?;
     let listener = listen::tokio(&config.listen, "cache_node.listen")?;
-    let handle = cache_node::open(&config, cache_node::Metrics::default(), &shutdown)?;
-    cache_node::run(handle, config, listener, Readiness::default(), shutdown).await?;
+    let (metrics, exposition) = (cache_node::Metrics::default(), Exposition::default());
+    exposition.add(|registry| metrics.register(registry));
+    start.figures.show(Service::Node(number), exposition);
+    let handle = cache_node::open(&config, metrics, &start.shutdown)?;
+    cache_node::run(handle, config, listener, Readiness::default(), start.shutdown).await?;
     Ok(())
 }
 
-pub async fn adapter(number: u8, strike: Option<Strike>, shutdown: Shutdown) -> anyhow::Result<()> {
-    let config: wsgi_adapter::Config = read(&adapter_settings(number, strike))?;
+pub async fn adapter(number: u8, start: Start) -> anyhow::Result<()> {
+    let config: wsgi_adapter::Config = read(&adapter_settings(number, &start.room))?;
     let listener = listen::tokio(&config.listen, "wsgi_adapter.listen")?;
     let pools = wsgi_adapter::Pools::open(&config)?;
-    wsgi_adapter::run(pools, None, listener, shutdown).await?;
+    let exposition = Exposition::default();
+    exposition.add(|registry| pools.register(registry));
+    start.figures.show(Service::Adapter(number), exposition);
+    wsgi_adapter::run(pools, None, listener, start.shutdown).await?;
     Ok(())
 }

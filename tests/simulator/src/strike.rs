@@ -46,9 +46,16 @@ pub const LIMITS: &[Limit] = &[
     limit("waiter", NODE, "max_waiting = {n}", (0, 1)),
     limit("waiter-of-page", NODE, "max_waiting_per_page = {n}", (0, 1)),
     limit("receiving", NODE, "max_receiving = {n}", (0, 150)),
+    limit("object", NODE, "max_object = {n}", (0, 400)),
     limit("node-memory", NODE, "memory = {n}", (0, 400)),
     limit("body", EDGE, "limits = { bodies = {n} }", (0, 300)),
     limit("l1", EDGE, "l1 = { memory = {n} }", (0, 400)),
+    limit("fill", EDGE, "limits = { fills = {n} }", (0, 1)),
+    limit("waiter-at-edge", EDGE, "limits = { waiters = {n} }", (0, 1)),
+    limit("connection", EDGE, "limits = { connections = {n} }", (1, 1)),
+    limit("http2-stream", EDGE, "limits = { http2_streams = {n} }", (1, 1)),
+    limit("upload", ADAPTER, "max_uploads = {n}", (1, 1)),
+    limit("reply", ADAPTER, "reply_buffer = { memory = {n}, file = 0 }", (1024, 1024)),
     limit("in-flight", ADAPTER, "max_in_flight = {n}", (1, 1)),
     limit("queue", ADAPTER, "max_in_flight = 1\nqueue = { length = {n} }", (0, 1)),
 ];
@@ -60,12 +67,13 @@ const fn limit(name: &'static str, of: Service, setting: &'static str, room: (u6
 }
 
 impl Strike {
-    /// `lost:17`, `descriptor:3`, `waiter:1`.
+    /// `lost:17`, `descriptor:3`, `waiter:1`; `nothing:0`.
     pub fn parse(text: &str) -> Option<Self> {
         let (name, number) = text.split_once(':')?;
         let number = number.parse().ok()?;
         let loss = match name {
             "lost" => MessageLoss::Lost,
+            "nothing" => return Some(Self::Message(MessageLoss::Lost, u64::MAX)),
             "torn" => MessageLoss::Torn,
             "late" => MessageLoss::Late,
             "descriptor" => return Some(Self::Descriptor(number)),
@@ -75,6 +83,11 @@ impl Strike {
             }
         };
         Some(Self::Message(loss, number))
+    }
+
+    /// Whether connections are closed at once.
+    pub fn closes_connections(&self) -> bool {
+        matches!(self, Self::Limit(limit, _) if limit.name == "connection")
     }
 
     /// The line of a service's settings that makes it so; an adapter's is its pool's.

@@ -7,10 +7,27 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::application::Page;
+use crate::services::Service;
 
 /// Longer than any wait that Weir allows itself.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between the pieces that a slow visitor reads.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How slowly a visitor reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Bytes at a time; 0: none.
+    pub bytes: usize,
+    /// How long that goes on.
+    pub lasts: Duration,
+    /// Then the visitor leaves, or else reads the rest at once.
+    pub leaves: bool,
+}
 
 /// What is asked of whom.
 #[derive(Clone, Debug)]
@@ -23,6 +40,24 @@ pub struct Question {
     pub language: &'static str,
     pub is_http2: bool,
     pub body: &'static [u8],
+    /// `None`: as fast as it comes.
+    pub pace: Option<Pace>,
+}
+
+impl Question {
+    /// A page over HTTP/1, by nobody in particular.
+    pub fn page(edge: u8, path: &str) -> Self {
+        Self {
+            method: "GET",
+            edge: Service::Edge(edge).address(),
+            path: path.to_owned(),
+            visitor: String::new(),
+            language: "en",
+            is_http2: false,
+            body: &[],
+            pace: None,
+        }
+    }
 }
 
 /// How a request ended.
@@ -35,6 +70,8 @@ pub enum Outcome {
     },
     /// The connection broke, or could not be made.
     Broken(String),
+    /// The visitor did not want the rest.
+    Left,
     /// Nothing within `PATIENCE`.
     Hung,
 }
@@ -51,7 +88,7 @@ pub async fn ask(question: &Question) -> Outcome {
 }
 
 async fn exchange(question: &Question) -> std::io::Result<Outcome> {
-    let Question { method, edge, path, visitor, language, body, .. } = question;
+    let Question { method, edge, path, visitor, language, body, pace, .. } = question;
     let mut stream = TcpStream::connect(edge).await?;
     let cookie = if visitor.is_empty() { String::new() } else { format!("Cookie: sessionid={visitor}\r\n") };
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
@@ -61,6 +98,12 @@ async fn exchange(question: &Question) -> std::io::Result<Outcome> {
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(body).await?;
     let mut reply = Vec::new();
+    if let Some(pace) = pace {
+        let is_read = dawdle(&mut stream, *pace, &mut reply).await?;
+        if pace.leaves && !is_read {
+            return Ok(Outcome::Left);
+        }
+    }
     let read = stream.read_to_end(&mut reply).await;
     let end = reply.windows(4).position(|window| window == b"\r\n\r\n");
     let Some(end) = end else {
@@ -70,17 +113,43 @@ async fn exchange(question: &Question) -> std::io::Result<Outcome> {
     let head = String::from_utf8_lossy(&reply[..end]).to_ascii_lowercase();
     let field = |name: &str| head.split("\r\n").find_map(|line| line.strip_prefix(name)).map(str::trim);
     let length = field("content-length:").and_then(|length| length.parse::<usize>().ok());
-    let body = match length {
-        Some(length) if length == reply.len() - end - 4 => reply[end + 4..].to_vec(),
-        None if field("transfer-encoding:").is_some() => match unchunked(&reply[end + 4..]) {
-            Some(body) => body,
-            None => return Ok(Outcome::Broken("cut off".to_owned())),
-        },
-        _ => return Ok(Outcome::Broken("cut off".to_owned())),
-    };
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
+    let body = &reply[end + 4..];
+    let whole = match length {
+        Some(length) if length == body.len() => Some(body.to_vec()),
+        None if field("transfer-encoding:").is_some() => unchunked(body),
+        _ => None,
+    };
+    let body = match whole {
+        Some(body) => body,
+        // What came was right, and is not all.
+        None if status != 200 || length.is_none() || Page::begins(path, body) => {
+            return Ok(Outcome::Broken("cut off".to_owned()));
+        }
+        None => body.to_vec(),
+    };
     let cache_status = field("cache-status:").unwrap_or_default().to_owned();
     Ok(Outcome::Reply { status, cache_status, body })
+}
+
+/// Reads at this pace. Whether all has come.
+async fn dawdle(stream: &mut TcpStream, pace: Pace, reply: &mut Vec<u8>) -> std::io::Result<bool> {
+    let end = Instant::now() + pace.lasts;
+    while Instant::now() < end {
+        sleep(PAUSE).await;
+        let most = reply.len() + pace.bytes;
+        while reply.len() < most {
+            let left = (most - reply.len()) as u64;
+            match timeout(PAUSE, (&mut *stream).take(left).read_buf(reply)).await {
+                Ok(Ok(0)) => return Ok(true),
+                Ok(read) => {
+                    read?;
+                }
+                Err(_) => break,
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// `None`: the last chunk is missing.

@@ -12,6 +12,8 @@ use crate::player::{PlayedSimulation, Player, violation};
 /// What becomes of a piece.
 const LOSSES: [&str; 3] = ["lost", "torn", "late"];
 const SOCKETS: &str = "descriptor";
+/// Whether a scene is what it is said to be.
+const NOTHING: &str = "nothing";
 
 /// What fails in which scene, and how it went.
 struct Step {
@@ -54,7 +56,8 @@ fn steps(player: &Player, scene: Scene) -> Vec<Step> {
     let losses = LOSSES.into_iter().flat_map(|kind| (1..=pieces).map(move |number| (kind, number)));
     let sockets = (1..=sockets).map(|number| (SOCKETS, number));
     let limits = LIMITS.iter().flat_map(|limit| (1..=MOST).map(|number| (limit.name, number)));
-    losses.chain(sockets).chain(limits).map(|(kind, number)| step(kind, number)).collect()
+    let nothing = [(NOTHING, 0)].into_iter();
+    nothing.chain(losses).chain(sockets).chain(limits).map(|(kind, number)| step(kind, number)).collect()
 }
 
 /// How many there are in the scene if none fails.

@@ -13,15 +13,16 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::net::TcpListener;
 
-use crate::application::{Application, Mood, Page, UPLOAD};
+use crate::application::{self, Application, Mood, UPLOAD};
 use crate::clock;
+use crate::figures::Figures;
 use crate::history::{FaultRecord, History, PurgeRecord, Remains, Reply, Visit};
 use crate::hosts::{self, Host};
 use crate::network::Network;
 use crate::redis::RedisTwin;
 use crate::schedule::{Act, Event, Fault, LENGTH, Schedule};
 use crate::script_faults::ScriptFault;
-use crate::services::{self, Service};
+use crate::services::{self, Service, Start};
 use crate::strike::Strike;
 use crate::visitor::{self, Outcome, PATIENCE, Question};
 
@@ -30,8 +31,11 @@ const RECOVERY: Duration = Duration::from_secs(10);
 /// All that is idle has been closed by then.
 const REST: Duration = Duration::from_secs(8);
 
-const NETWORK: &str = "network";
-const VISITORS: &str = "visitors";
+/// The first machines.
+const NETWORK: usize = 0;
+const VISITORS: usize = 1;
+/// Those who read slowly have another address than all others.
+const DAWDLERS: usize = 2;
 
 /// What is left of a world.
 #[derive(Debug)]
@@ -52,6 +56,7 @@ struct Simulation {
     redis: RedisTwin,
     application: Application,
     history: Arc<Mutex<History>>,
+    figures: Figures,
     chance: StdRng,
     trace: DefaultHasher,
     start: Duration,
@@ -61,12 +66,19 @@ struct Simulation {
 
 /// Plays a schedule. The process must run below `kernel.c`.
 pub fn play(schedule: Schedule, seed: u64, fault: Option<ScriptFault>) -> End {
+    let strike = schedule.strike;
     let mut world = Simulation::new(schedule, seed, fault);
     world.run();
     let Simulation { history, application, trace, network, .. } = world;
     let counted = network.pieces().max(clock::sockets());
     let mut history = std::mem::take(&mut *history.lock());
     let struck = network.struck();
+    history.has_struck = match strike {
+        Some(Strike::Message(..)) => struck.is_some(),
+        Some(Strike::Descriptor(number)) => clock::sockets() >= number,
+        Some(Strike::Limit(..)) => true,
+        None => false,
+    };
     history.has_struck_application = struck == Some(Service::Application.address().into());
     history.calls = application.with(|memory| std::mem::take(&mut memory.calls));
     End { history, trace: trace.finish(), counted }
@@ -76,8 +88,8 @@ impl Simulation {
     fn new(schedule: Schedule, seed: u64, fault: Option<ScriptFault>) -> Self {
         let mut world = Self {
             hosts: vec![
-                Host::new(NETWORK, Ipv4Addr::new(127, 9, 0, 1)),
-                Host::new(VISITORS, Ipv4Addr::new(127, 8, 0, 1)),
+                Host::new("network", Ipv4Addr::new(127, 9, 0, 1)),
+                Host::new("visitors", Ipv4Addr::new(127, 8, 0, 1)),
             ],
             at: BTreeMap::new(),
             shutdowns: BTreeMap::new(),
@@ -85,6 +97,7 @@ impl Simulation {
             redis: RedisTwin::new(fault),
             application: Application::default(),
             history: Arc::default(),
+            figures: Figures::default(),
             chance: StdRng::seed_from_u64(seed ^ 0x5eed),
             trace: DefaultHasher::new(),
             start: clock::now(),
@@ -96,9 +109,12 @@ impl Simulation {
             let (began, ended) = (Duration::ZERO, Duration::MAX - RECOVERY);
             world.history.lock().faults.push(FaultRecord { fault: Fault::Strike(strike), began, ended });
         }
+        if world.schedule.scarcity.is_some() {
+            world.hosts.push(Host::new("dawdlers", Ipv4Addr::new(127, 8, 0, 2)));
+        }
         for service in world.schedule.services() {
             if !matches!(service, Service::Edge(_)) {
-                world.hosts[0].spawn(world.network.clone().carry(service.public(), service.address()));
+                world.hosts[NETWORK].spawn(world.network.clone().carry(service.public(), service.address()));
             }
             world.at.insert(service, world.hosts.len());
             world.hosts.push(Host::new(service.name(), service.machine()));
@@ -112,6 +128,10 @@ impl Simulation {
         for event in events {
             self.go_on_to(self.start + event.at);
             self.act(event);
+            if self.schedule.scarcity.is_some() {
+                let mut history = self.history.lock();
+                history.most_bodies = history.most_bodies.max(self.figures.bodies());
+            }
         }
         self.go_on_to(self.start + LENGTH);
         while let Some(due) = self.broken.iter().map(|broken| broken.0).max() {
@@ -130,6 +150,8 @@ impl Simulation {
         });
         let mut history = self.history.lock();
         history.remains = remains.collect();
+        history.held = self.figures.held();
+        history.leases = self.redis.leases();
         format!("{history:?}").hash(&mut self.trace);
         self.redis.commands().hash(&mut self.trace);
     }
@@ -173,13 +195,19 @@ impl Simulation {
         match event.act {
             Act::Get { edge, path, visitor, language } => self.get(edge, path, visitor, language),
             Act::Upload { edge, path } => {
-                let question = Question { method: "POST", body: &UPLOAD, ..question(edge, &path) };
-                self.visit(edge, question);
+                let question = Question { method: "POST", body: &UPLOAD, ..Question::page(edge, &path) };
+                self.visit(VISITORS, edge, question);
             }
             Act::Stream { edge, path } => {
                 let visitor = if path.starts_with("/me/") { "last" } else { "" }.to_owned();
-                let question = Question { visitor, is_http2: true, ..question(edge, &path) };
-                self.visit(edge, question);
+                let question = Question { visitor, is_http2: true, ..Question::page(edge, &path) };
+                self.visit(VISITORS, edge, question);
+            }
+            Act::Dawdle { edge, path, is_http2, pace } => {
+                // Who has used up its places at the application would wait for them, and others for its page.
+                let from = if application::is_long(&path) { DAWDLERS } else { VISITORS };
+                let question = Question { is_http2, pace: Some(pace), ..Question::page(edge, &path) };
+                self.visit(from, edge, question);
             }
             Act::Purge { edge, path } => self.purge(edge, path),
             Act::Change { path } => {
@@ -189,25 +217,25 @@ impl Simulation {
                 self.network.change((from.machine(), to.public()), |link| {
                     (link.delay, link.jitter) = (delay, jitter);
                 });
-                self.hosts[0].touch();
+                self.hosts[NETWORK].touch();
             }
             Act::Break { fault, lasts } => self.break_by(fault, lasts),
         }
     }
 
     fn get(&mut self, edge: u8, path: String, visitor: String, language: &'static str) {
-        self.visit(edge, Question { visitor, language, ..question(edge, &path) });
+        self.visit(VISITORS, edge, Question { visitor, language, ..Question::page(edge, &path) });
     }
 
-    fn visit(&mut self, edge: u8, question: Question) {
+    fn visit(&mut self, from: usize, edge: u8, question: Question) {
         let history = self.history.clone();
         history.lock().waiting += 1;
-        self.hosts[1].spawn(async move {
+        self.hosts[from].spawn(async move {
             let began = clock::now();
-            let (reply, cache_status) = judged(visitor::ask(&question).await);
+            let (reply, cache_status) = Reply::of(visitor::ask(&question).await);
             let ended = clock::now();
-            let Question { path, visitor, language, .. } = question;
-            let visit = Visit { edge, path, visitor, language, began, ended, reply, cache_status };
+            let Question { path, visitor, language, pace, .. } = question;
+            let visit = Visit { edge, path, visitor, language, pace, began, ended, reply, cache_status };
             let mut history = history.lock();
             history.visits.push(visit);
             history.waiting -= 1;
@@ -216,10 +244,10 @@ impl Simulation {
 
     fn purge(&mut self, edge: u8, path: String) {
         let version = self.application.change(&path);
-        let question = Question { method: "PURGE", ..question(edge, &path) };
+        let question = Question { method: "PURGE", ..Question::page(edge, &path) };
         let history = self.history.clone();
         history.lock().waiting += 1;
-        self.hosts[1].spawn(async move {
+        self.hosts[VISITORS].spawn(async move {
             let began = clock::now();
             let is_complete = matches!(visitor::ask(&question).await, Outcome::Reply { status: 200, .. });
             let ended = clock::now();
@@ -236,11 +264,11 @@ impl Simulation {
                     link.cut_there |= there;
                     link.cut_back |= back;
                 });
-                self.hosts[0].touch();
+                self.hosts[NETWORK].touch();
             }
             Fault::Lose { from, to } => {
                 self.network.change((from.machine(), to.public()), |link| link.connections += 1);
-                self.hosts[0].touch();
+                self.hosts[NETWORK].touch();
             }
             Fault::Kill(service) => self.kill(*service),
             Fault::Stop(service) => {
@@ -278,7 +306,7 @@ impl Simulation {
                     self.network.change((from.machine(), to.public()), |link| {
                         (link.cut_there, link.cut_back) = (false, false);
                     });
-                    self.hosts[0].touch();
+                    self.hosts[NETWORK].touch();
                 }
                 Fault::Kill(service) | Fault::Stop(service) => {
                     self.kill(service);
@@ -327,18 +355,19 @@ impl Simulation {
     fn begin(&mut self, service: Service) {
         let shutdown = Shutdown::new();
         self.shutdowns.insert(service, shutdown.clone());
-        let Schedule { topology, has_redis, strike, .. } = self.schedule;
+        let Schedule { topology, has_redis, .. } = self.schedule;
         let (redis, application) = (self.redis.clone(), self.application.clone());
         let (history, draining) = (self.history.clone(), shutdown.clone());
+        let start = Start { room: self.schedule.room(service), shutdown, figures: self.figures.clone() };
         let host = self.host(service);
         if !host.is_on() {
             host.start();
         }
         host.spawn(async move {
             let ended = match service {
-                Service::Edge(n) => services::edge(topology, n, strike, shutdown).await,
-                Service::Node(n) => services::node(n, has_redis, strike, shutdown).await,
-                Service::Adapter(n) => services::adapter(n, strike, shutdown).await,
+                Service::Edge(n) => services::edge(topology, n, start).await,
+                Service::Node(n) => services::node(n, has_redis, start).await,
+                Service::Adapter(n) => services::adapter(n, start).await,
                 Service::Redis => listen(service, |listener| redis.serve(listener)).await,
                 Service::Application => listen(service, |listener| application.serve(listener)).await,
             };
@@ -349,36 +378,12 @@ impl Simulation {
     }
 }
 
-/// A page over HTTP/1 by nobody in particular.
-fn question(edge: u8, path: &str) -> Question {
-    Question {
-        method: "GET",
-        edge: Service::Edge(edge).address(),
-        path: path.to_owned(),
-        visitor: String::new(),
-        language: "en",
-        is_http2: false,
-        body: &[],
-    }
-}
-
 async fn listen<F: Future<Output = ()>>(
     service: Service,
     serve: impl FnOnce(TcpListener) -> F,
 ) -> anyhow::Result<()> {
     serve(TcpListener::bind(service.address()).await?).await;
     Ok(())
-}
-
-fn judged(outcome: Outcome) -> (Reply, String) {
-    match outcome {
-        Outcome::Reply { status: 200, cache_status, body } => {
-            (Page::read(&body).map_or(Reply::Nonsense, Reply::Page), cache_status)
-        }
-        Outcome::Reply { status, cache_status, .. } => (Reply::Status(status), cache_status),
-        Outcome::Broken(_) => (Reply::Broken, String::new()),
-        Outcome::Hung => (Reply::Hung, String::new()),
-    }
 }
 
 /// No visit may last longer.

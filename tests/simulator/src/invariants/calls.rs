@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{AFTERWARDS, is_shared};
+use super::AFTERWARDS;
 use crate::history::{History, Reply, Visit};
 use crate::services::TTL;
 
@@ -20,11 +20,11 @@ struct EarlierCall {
 }
 
 /// A page is asked for once per lifetime, if it is not purged; one that varies by language, once for each.
-pub(super) fn one_per_lifetime(history: &History, found: &mut Vec<String>) {
+pub(super) fn one_per_lifetime(history: &History, is_kept: impl Fn(&str) -> bool, found: &mut Vec<String>) {
     let mut last: BTreeMap<(&str, &str), EarlierCall> = BTreeMap::new();
     let lifetime = Duration::from_secs(TTL);
     let calls = history.calls.iter().enumerate();
-    for (number, call) in calls.filter(|(_, call)| call.visitor == "-" && is_shared(&call.path)) {
+    for (number, call) in calls.filter(|(_, call)| call.visitor == "-" && is_kept(&call.path)) {
         let language = if call.path.starts_with("/lang/") { &*call.language } else { "" };
         let wanted = wanted_since(number, call.began, history);
         let this = EarlierCall { began: call.began, ended: call.ended, wanted };
@@ -73,7 +73,7 @@ mod tests {
         let reply = Reply::Page(Page { call, ..Page::default() });
         let (path, visitor, cache_status) = ("/p/1".to_owned(), String::new(), String::new());
         let (began, ended) = (ms(began), ms(began + 100));
-        Visit { edge: 0, path, visitor, language: "en", began, ended, reply, cache_status }
+        Visit { edge: 0, path, visitor, language: "en", pace: None, began, ended, reply, cache_status }
     }
 
     fn purge(began: u64, ended: u64) -> PurgeRecord {
@@ -83,7 +83,8 @@ mod tests {
 
     fn found(calls: Vec<Call>, visits: Vec<Visit>, purges: Vec<PurgeRecord>) -> usize {
         let mut found = Vec::new();
-        one_per_lifetime(&History { calls, visits, purges, ..History::default() }, &mut found);
+        let history = History { calls, visits, purges, ..History::default() };
+        one_per_lifetime(&history, |_| true, &mut found);
         found.len()
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::AFTERWARDS;
+use crate::application;
 use crate::history::{FaultRecord, History, Reply, Visit};
 use crate::schedule::{Aim, Fault, Schedule};
 use crate::services::{STALE_WHILE_REVALIDATE, TTL};
@@ -16,6 +17,8 @@ const SLACK: Duration = Duration::from_millis(500);
 const PROMPT: Duration = Duration::from_millis(90);
 /// The longest that a visitor waits for a lease that nobody holds any more, which lasts 3 s, and the page.
 const PATIENT: Duration = Duration::from_secs(4);
+/// The longest that a visitor waits for a short page because others do not read long ones.
+const HELD_UP: Duration = Duration::from_secs(2);
 
 /// Nobody gets a page that is older than its life, unless the application or the way there is out of order.
 pub(super) fn are_young(history: &History, found: &mut Vec<String>) {
@@ -74,6 +77,16 @@ pub(super) fn wait_for_somebody(history: &History, found: &mut Vec<String>) {
     }
 }
 
+/// Nobody who reads waits for those who do not.
+pub(super) fn are_not_held_up(history: &History, found: &mut Vec<String>) {
+    let reads = |visit: &&Visit| visit.pace.is_none() && !application::is_long(&visit.path);
+    for visit in history.visits.iter().filter(reads) {
+        if visit.ended - visit.began > HELD_UP {
+            found.push(format!("held up by others: {visit:?}"));
+        }
+    }
+}
+
 /// The invariants that worlds of this aim show.
 pub(super) fn by_aim(schedule: &Schedule, history: &History, found: &mut Vec<String>) {
     are_young(history, found);
@@ -81,6 +94,7 @@ pub(super) fn by_aim(schedule: &Schedule, history: &History, found: &mut Vec<Str
         Aim::Prompt => are_prompt(history, schedule, found),
         Aim::Frozen => go_forwards(history, found),
         Aim::Clock => wait_for_somebody(history, found),
+        Aim::Scarce => are_not_held_up(history, found),
         Aim::Mixed | Aim::Split | Aim::Slow | Aim::Scene(_) => {}
     }
 }

@@ -69,6 +69,17 @@ impl Database {
         all.into_iter().filter(|key| self.get(key).is_some()).collect()
     }
 
+    /// The leases among them: `TOKEN@TIME`; `pass` and `fail` are marks in place of one.
+    pub(super) fn leases(&mut self) -> usize {
+        let is_lease = |text: &[u8]| {
+            let text = std::str::from_utf8(text).unwrap_or_default();
+            let lease = text.split_once('@').filter(|(_, since)| since.parse::<u64>().is_ok());
+            lease.is_some_and(|(owner, _)| !matches!(owner, "pass" | "fail"))
+        };
+        let keys = self.keys();
+        keys.iter().filter(|key| matches!(self.get(key), Some(Value::Text(text)) if is_lease(text))).count()
+    }
+
     /// How many ms are left: -2 of no key, -1 for ever.
     pub(super) fn left(&mut self, key: &Bytes) -> i64 {
         if self.get(key).is_none() {

@@ -10,7 +10,7 @@ use crate::services::{Service, Topology};
 
 /// When the first visitors come: all has been started by then.
 const START: u64 = 2_500;
-const PAGES: [&str; 4] = ["/p/1", "/p/2", "/p/big", "/lang/1"];
+pub(super) const PAGES: [&str; 4] = ["/p/1", "/p/2", "/p/big", "/lang/1"];
 
 impl Schedule {
     /// Two edges, and two nodes of which each edge knows its own.
@@ -25,8 +25,16 @@ impl Schedule {
             Aim::Slow => ms(chance, 3_200, 4_500),
             _ => TAKES,
         };
-        let mut schedule =
-            Self { topology, has_redis: true, kind, aim, takes, strike: None, events: Vec::new() };
+        let mut schedule = Self {
+            topology,
+            has_redis: true,
+            kind,
+            aim,
+            takes,
+            strike: None,
+            scarcity: None,
+            events: Vec::new(),
+        };
         match aim {
             Aim::Split if chance.random_bool(0.5) => schedule.add_distant_node(chance),
             Aim::Split | Aim::Slow => {
@@ -47,7 +55,12 @@ impl Schedule {
     }
 
     /// Adds an episode again and again, `every` ms after the last one at most.
-    fn episodes(&mut self, chance: &mut StdRng, every: u64, add: fn(&mut Self, &mut StdRng, Duration)) {
+    pub(super) fn episodes(
+        &mut self,
+        chance: &mut StdRng,
+        every: u64,
+        add: fn(&mut Self, &mut StdRng, Duration),
+    ) {
         let mut at = START;
         while at < LENGTH.as_millis() as u64 {
             add(self, chance, Duration::from_millis(at));
@@ -63,7 +76,7 @@ impl Schedule {
     }
 
     /// Some come to both edges within moments, perhaps just when the page is purged.
-    fn add_encounter(&mut self, chance: &mut StdRng, start: Duration) {
+    pub(super) fn add_encounter(&mut self, chance: &mut StdRng, start: Duration) {
         let path = PAGES[chance.random_range(0..PAGES.len())];
         let mut comes = start;
         if chance.random_bool(0.6) {
@@ -130,13 +143,13 @@ impl Schedule {
         }
     }
 
-    fn add_get(&mut self, at: Duration, edge: u8, path: &str, chance: &mut StdRng) {
+    pub(super) fn add_get(&mut self, at: Duration, edge: u8, path: &str, chance: &mut StdRng) {
         let language = if chance.random_bool(0.5) { "en" } else { "de" };
         let (path, visitor) = (path.to_owned(), String::new());
         self.add(at, Act::Get { edge, path, visitor, language });
     }
 }
 
-fn ms(chance: &mut StdRng, least: u64, most: u64) -> Duration {
+pub(super) fn ms(chance: &mut StdRng, least: u64, most: u64) -> Duration {
     Duration::from_millis(chance.random_range(least..=most))
 }

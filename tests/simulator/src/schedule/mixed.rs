@@ -29,6 +29,7 @@ impl Schedule {
             aim: Aim::Mixed,
             takes: TAKES,
             strike: None,
+            scarcity: None,
             events: Vec::new(),
         };
         schedule.add_delays(chance);

@@ -54,6 +54,7 @@ impl Schedule {
             aim,
             takes: TAKES,
             strike,
+            scarcity: None,
             events: Vec::new(),
         };
         if let Some(strike) = strike.filter(|strike| !matches!(strike, Strike::Limit(..))) {

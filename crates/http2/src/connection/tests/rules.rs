@@ -184,6 +184,21 @@ fn a_connection_begins_with_preface_and_settings() {
 }
 
 #[test]
+fn nothing_is_sent_on_a_closed_stream() {
+    let mut peer = Peer::new();
+    peer.send(&[get(1), post(3)].concat()).unwrap();
+    peer.connection.send_head(1, &reply(), true).unwrap();
+    peer.send(&rst(3)).unwrap();
+    peer.frames();
+    for stream in [1, 3, 5] {
+        assert!(peer.connection.send_interim(stream, &reply()).is_err(), "{stream}");
+        assert!(peer.connection.send_head(stream, &reply(), true).is_err(), "{stream}");
+        assert!(peer.connection.send_data(stream, Bytes::from_static(b"x"), true).is_err(), "{stream}");
+    }
+    assert!(peer.frames().is_empty());
+}
+
+#[test]
 fn what_is_half_sent_is_known_however_it_is_cut() {
     let mut parts = vec![PREFACE.to_vec()];
     parts.push(frame(SETTINGS, 0, 0, &[0, 99, 0, 0, 0, 0]));

@@ -55,6 +55,13 @@ fn requests_of_appendix_c_3_and_4() {
     ]);
 }
 
+#[test]
+fn a_field_may_be_in_the_table_twice() {
+    let added = "400a 6375 7374 6f6d 2d6b 6579 0d63 7573 746f 6d2d 6865 6164 6572";
+    let field = "custom-key=custom-header\n";
+    assert_blocks(&[(added, field, 55), (added, field, 110), ("bebf", &field.repeat(2), 110)]);
+}
+
 /// Appendix C.5 and C.6: a table of 256 bytes evicts.
 #[test]
 fn responses_of_appendix_c_5_and_6() {
