@@ -298,7 +298,7 @@ impl Fill {
             }
             Verdict::DoNotStore(reason) => {
                 let same_for_all = self.ask.policy.collapses(&self.parts(&reply, asked), SystemTime::now());
-                // Of those who read a longer one at different paces, the slower would lose it.
+                // Who reads a longer one slower than others would lose its rest.
                 match same_for_all.filter(|_| declared_length(&reply).is_none_or(SharedBody::is_for_several))
                 {
                     Some(lifetime) => self.share(reply, lifetime, reason).await,

@@ -131,8 +131,8 @@ impl SharedBody {
         self.state.lock().searched
     }
 
-    /// Adds a chunk. Once the body is a window, waits for the fastest reader, and a while for those that would
-    /// fall behind.
+    /// Adds a chunk. Once the body is a window, waits for the fastest reader, and a while for those that
+    /// would fall behind.
     pub(crate) async fn push(&self, chunk: Bytes) -> PushResult {
         let added = chunk.len() as u64;
         loop {

@@ -1,6 +1,7 @@
 //! A socket whose writes of one turn leave together, and which is read in larger pieces than `h2` asks for.
-//! `h2` writes whenever a larger `DATA` frame is queued, so that the end of each reply would be a write of its
-//! own here, and a read and a wake-up at the peer. It reads into 8 KiB, so that most pages would take two reads.
+//! `h2` writes whenever a larger `DATA` frame is queued, so that the end of each reply would be a write of
+//! its own here, and a read and a wake-up at the peer. It reads into 8 KiB, so that most pages would take
+//! two reads.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
