@@ -27,7 +27,7 @@ fn replies_that_are_not_for_all_are_not_kept(stack: &Stack) {
         ("h=Vary:*", "vary-star"),
         ("h=Vary:Accept,%20*", "vary-star"),
         ("h=X-Accel-Expires:0", "x-accel-expires"),
-        ("h=Content-Type:text/html&h=Content-Security-Policy:script-src%20'nonce-abc'", "nonce"),
+        ("type=text/html&h=Content-Security-Policy:script-src%20'nonce-abc'", "nonce"),
         ("body=html-with-csrf", "csrf-token"),
         ("body=html-with-csrf&nolength=1&chunks=40", "csrf-token"),
         ("status=206&h=Content-Range:bytes%200-1/9", "partial"),
