@@ -143,7 +143,9 @@ def test_no_two_visitors_get_one_nonce(site: Running, path: str) -> None:
     seen = []
     for number, coding in enumerate(["identity", "gzip", "identity", "gzip", "br, gzip;q=0.5"]):
         reply = site.get(path, Accept_Encoding=coding)
-        assert ("hit" if number else "fwd-status=200") in reply.cache, reply.cache
+        # The page may be long enough to be compressed: then there are two of it.
+        expected = [["fwd=uri-miss"], ["hit", "fwd=vary-miss"], ["hit"]][min(number, 2)]
+        assert any(word in reply.cache for word in expected), reply.cache
         assert "weir-holes" not in reply.headers and reply.headers["cache-control"] == "private, no-cache"
         seen.append(shown(reply))
     assert len(set(seen)) == len(seen)
