@@ -63,13 +63,14 @@ def admins():
 
 
 def sizes():
-    """Each image under 40 MB, without a shell or a root user, and its binary says whether it is healthy."""
+    """Each image is small, without a shell or a root user, and its binary says whether it is healthy."""
     weir = ["--file", "deploy/Dockerfile", "--target", "weir", "--tag", "weir/weir:0.1.0", "."]
     engine.run("docker", "build", "--quiet", *weir)
-    for name in ("edge", "cache-node", "wsgi-adapter", "weir"):
+    # In megabytes. Most of it is the names of functions, for the trace of a panic; weir has all of the others.
+    for name, most in {"edge": 40, "cache-node": 40, "wsgi-adapter": 40, "weir": 60}.items():
         image = json.loads(engine.run("docker", "image", "inspect", f"weir/{name}:0.1.0"))[0]
         config = image["Config"]
-        check(image["Size"] < 40_000_000, f"image {name}", f"{image['Size'] / 1e6:.1f} MB")
+        check(image["Size"] < most * 1_000_000, f"image {name}", f"{image['Size'] / 1e6:.1f} MB")
         check(config["User"] == "10001:10001", f"{name} is not root")
         check("healthcheck" in config["Healthcheck"]["Test"], f"{name} checks its health by its own binary")
         shell = ["docker", "run", "--rm", "--entrypoint", "sh", f"weir/{name}:0.1.0", "-c", "true"]
