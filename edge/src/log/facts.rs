@@ -38,6 +38,36 @@ pub(crate) struct HitRequest<'a> {
     pub(crate) tls: Option<&'a TlsSession>,
 }
 
+/// What the connection alone tells of a request.
+fn of_connection<'a>(via: &'a Via, fields: FieldSource<'a>) -> RequestFacts<'a> {
+    RequestFacts {
+        method: "",
+        target: "",
+        protocol: "",
+        authority: "",
+        fields,
+        client: via.peer.ip().to_canonical(),
+        client_port: via.peer.port(),
+        scheme: via.scheme.as_str(),
+        server_port: via.port,
+        length: None,
+        id: rand::random(),
+        upgrade: "",
+        connection: via.connection,
+        connection_requests: via.requests,
+        connected: via.since,
+        limited: LimitStatus::default(),
+        received: 0,
+        tls: None,
+        server: None,
+        body: None,
+        upstream: None,
+        proxied: None,
+        peer: Some(via.peer),
+        endless: None,
+    }
+}
+
 /// Hands out the facts. The reply's fields are not among them: see `Needs::WHOLE`.
 pub(super) fn of_hit(
     hit: &HitRecord<'_>,
@@ -66,26 +96,10 @@ pub(super) fn of_hit(
         target: head.target.as_str(),
         protocol: protocol(via.version(head)),
         authority: head.host.map_or("", |host| host.as_str()),
-        fields: FieldSource::Lines(head.fields),
-        client: via.peer.ip().to_canonical(),
-        client_port: via.peer.port(),
-        scheme: via.scheme.as_str(),
-        server_port: via.port,
-        length: None,
-        id: rand::random(),
-        upgrade: "",
-        connection: via.connection,
-        connection_requests: via.requests,
-        connected: via.since,
-        limited: LimitStatus::default(),
         received: by.head_bytes as u64,
         tls: by.tls,
-        server: None,
-        body: None,
-        upstream: None,
-        proxied: None,
         peer: None,
-        endless: None,
+        ..of_connection(via, FieldSource::Lines(head.fields))
     };
     let route = RouteFacts {
         uri: uri.as_ref().map_or(&b""[..], |path| path.as_bytes()),
@@ -105,32 +119,7 @@ pub(super) fn of_refusal(
     use_them: impl FnOnce(&Facts<'_>),
 ) {
     let headers = HeaderMap::new();
-    let request = RequestFacts {
-        method: "",
-        target: "",
-        protocol: "",
-        authority: "",
-        fields: FieldSource::Map(&headers),
-        client: via.peer.ip().to_canonical(),
-        client_port: via.peer.port(),
-        scheme: via.scheme.as_str(),
-        server_port: via.port,
-        length: None,
-        id: rand::random(),
-        upgrade: "",
-        connection: via.connection,
-        connection_requests: via.requests,
-        connected: via.since,
-        limited: LimitStatus::default(),
-        received: 0,
-        tls: None,
-        server: None,
-        body: None,
-        upstream: None,
-        proxied: None,
-        peer: Some(via.peer),
-        endless: None,
-    };
+    let request = of_connection(via, FieldSource::Map(&headers));
     let told = reply::facts::after_sending(reply, sent, Duration::ZERO, None);
     let route = RouteFacts { server_name: &place.site, ..RouteFacts::default() };
     use_them(&Facts { request, route, values: Values::NONE, reply: Some(told) });

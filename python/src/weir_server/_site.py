@@ -15,7 +15,7 @@ from weir_server._reads import Hold, to_midnight
 from weir_server._sender import Sender, Ticket, drain_at_exit
 from weir_server._values import Keys, Places
 from weir_server._where import usual_addresses
-from weir_server._work import ACTED, Work
+from weir_server._work import ACTED, LEAD_ON, Work
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -38,7 +38,6 @@ SPOKEN = (
     "Set-Cookie",
 )
 READS = ("GET", "HEAD")
-LEAD_ON = (301, 302, 303, 307, 308)
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 KNOWN = {"TTL", "ADMIN", "TOKEN_FILE", "WAIT", "PURGE", "VIEWS", "VALUES_KEY_FILE"}
 

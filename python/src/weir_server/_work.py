@@ -5,6 +5,8 @@ from functools import lru_cache
 FIELD = "Weir-View"
 # In a reply to GET: something was changed for it, so Weir must not ask for it a second time.
 ACTED = "Weir-Acted"
+# A reply with one of these leads its visitor to another page.
+LEAD_ON = (301, 302, 303, 307, 308)
 # Weir keeps no longer name.
 MAX_NAME = 200
 

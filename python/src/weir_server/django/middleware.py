@@ -12,14 +12,13 @@ from django.utils.http import parse_http_date_safe
 from weir_server import _tags
 from weir_server._asker import VARIABLE, asker
 from weir_server._reads import to_midnight
-from weir_server._work import ACTED, FIELD, Work
+from weir_server._work import ACTED, FIELD, LEAD_ON, Work
 from weir_server.django import accepts, capture, changes, holes, nonces, values
 from weir_server.django.capture import Recorder
 from weir_server.django.conf import conf
 from weir_server.django.decorators import CONTROL, add_tags
 
 READS = ("GET", "HEAD")
-LEAD_ON = (301, 302, 303, 307, 308)
 # Fields by which a page has spoken about its own lifetime.
 SPOKEN = frozenset(
     (CONTROL.lower(), "cache-control", "cdn-cache-control", "surrogate-control", "x-accel-expires", "expires")
