@@ -30,11 +30,11 @@ use crate::connection::tls_session::TlsSession;
 use crate::request::body::RequestBody;
 use crate::request::cache_terms::CacheTerms;
 use crate::request::client::Client;
-use crate::request::forwarded::Origin;
+use crate::request::forwarded::{HostRule, Origin};
 use crate::request::path::NormalPath;
 use crate::settings::TrustedProxies;
 use crate::variables::body_copy::BodyCopy;
-use crate::variables::{LimitStatus, Values};
+use crate::variables::{EarlierReply, LimitStatus, Values};
 use http1::head::Scheme;
 use http1::head::{Head, Refusal};
 
@@ -157,8 +157,8 @@ pub(crate) struct Request {
     pub(crate) started: Instant,
     /// Names the request in logs and to the application.
     pub(crate) id: u128,
-    /// The fields of the application's reply that has sent it here.
-    pub(crate) upstream: Option<Arc<HeaderMap>>,
+    /// The application's reply that has sent it here.
+    pub(crate) upstream: Option<Arc<EarlierReply>>,
     /// How it came.
     pub(crate) arrival: Arrival,
     /// What rules have set for the request: captures, and `set`.
@@ -175,16 +175,16 @@ pub(crate) struct Request {
 
 impl Request {
     /// Makes the request from a parsed head; `body` follows it. Fields in which a proxy describes its client
-    /// count only from `trusted` peers.
+    /// count only from `trusted` peers, and its host only where `hosts` allows it.
     pub(crate) fn new(
-        trusted: TrustedProxies<'_>,
+        (trusted, hosts): (TrustedProxies<'_>, HostRule<'_>),
         head: &Head<'_>,
         via: &Via,
         body: RequestBody,
     ) -> Result<Self, Refusal> {
         let mut headers = head.to_headers();
         let Origin { client, scheme, authority, port } =
-            forwarded::settle(&mut headers, via, head.host, trusted)?;
+            forwarded::settle(&mut headers, via, head.host, (trusted, hosts))?;
         if head.target.scheme() == Some(Scheme::Https) && scheme == Scheme::Http {
             return Err(Refusal::TargetForm);
         }

@@ -53,6 +53,11 @@ pub(crate) fn asks_otherwise(place: &Table) -> bool {
     }
 }
 
+/// Whether the application is told another host than its clients ask for.
+pub(crate) fn tells_host(place: &Table) -> bool {
+    matches!(place.get("pool_request"), Some(Value::Inline(wanted)) if wanted.has("host"))
+}
+
 /// What the application is told of the URL in place of what the client has asked for.
 pub(crate) fn tell(key: &str, value: impl Into<Value>, place: &mut Table) {
     let mut wanted = match place.get("pool_request") {

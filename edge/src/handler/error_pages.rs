@@ -13,11 +13,13 @@ use crate::handler::place::{facts, path_of, printable, split_query};
 use crate::handler::redirect::{InterceptedError, InternalRedirect};
 use crate::handler::{AtLocation, returned};
 use crate::reply::body::ReplyBody;
+use crate::reply::facts::earlier;
 use crate::reply::{Reply, error, first_chunk};
 use crate::request::path;
 use crate::request::{Entry, Request};
 use crate::route::error_page::{ErrorPage, ErrorTarget, PageStatus};
 use crate::route::{Location, Site, redirects};
+use crate::variables::EarlierReply;
 
 /// Fields with which another page would not be the whole page.
 pub(super) const CONDITIONS: [HeaderName; 6] =
@@ -171,6 +173,8 @@ fn instead(
     request.last_page = !location.recursive_errors;
     request.error_status = status;
     request.named_by_application = false;
+    let told = earlier(&reply, location.pool.as_deref());
+    request.upstream = Some(Arc::new(EarlierReply { status: status.map(|status| status.as_u16()), ..told }));
     let kept = KEPT.iter().filter_map(|name| Some((name.clone(), reply.headers.get(name)?.clone())));
     let instead = InterceptedError { status, kept: kept.collect(), upstream: reply.note.upstream };
     AtLocation::Again(Box::new(InternalRedirect { request, first: None, instead: Some(instead) }))

@@ -81,6 +81,9 @@ pub(crate) fn steers(name: &str) -> bool {
     is_forwarding(name) || is_rewriting(&name.to_ascii_lowercase())
 }
 
+/// Whether a proxy that asks for the first host may say that its client has asked for the second.
+pub(crate) type HostRule<'a> = &'a dyn Fn(&str, &str) -> bool;
+
 /// What the client asked the outermost proxy for, if trusted proxies say so; otherwise what it asked the edge
 /// for.
 #[derive(Debug, PartialEq, Eq)]
@@ -98,7 +101,7 @@ pub(crate) fn settle(
     headers: &mut HeaderMap,
     via: &Via,
     host: Option<Authority<'_>>,
-    trusted: TrustedProxies<'_>,
+    (trusted, hosts): (TrustedProxies<'_>, HostRule<'_>),
 ) -> Result<Origin, Refusal> {
     fields::remove(headers, is_rewriting);
     let mut origin = Origin {
@@ -118,7 +121,7 @@ pub(crate) fn settle(
         origin.scheme = scheme;
         agree(headers, scheme);
     }
-    settle_host(headers, host, &mut origin)?;
+    settle_host(headers, host, hosts, &mut origin)?;
     Ok(origin)
 }
 
@@ -142,12 +145,14 @@ fn agree(headers: &mut HeaderMap, settled: Scheme) {
 fn settle_host(
     headers: &mut HeaderMap,
     host: Option<Authority<'_>>,
+    hosts: HostRule<'_>,
     origin: &mut Origin,
 ) -> Result<(), Refusal> {
     let told = match first(headers, X_FORWARDED_HOST).filter(|told| !told.is_empty()) {
         Some(told) => Some(Authority::read(told.as_bytes())?.as_str().to_owned()),
         None => None,
     };
+    let told = told.filter(|told| hosts(&origin.authority, told));
     let has_port = match &told {
         Some(told) => Authority::read(told.as_bytes())?.port().is_some(),
         None => host.is_some_and(|host| host.port().is_some()),
@@ -179,7 +184,6 @@ const DEFAULT_PORTS: [u16; 2] = [80, 443];
 
 /// The first element of the field's last line. A proxy that adds a line of its own leaves the client's before
 /// it, and one that adds to a list leaves what the outermost proxy said at its front.
-/// that adds to a list leaves what the outermost proxy said at its front.
 fn first<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let line = headers.get_all(name).iter().next_back()?;
     line.to_str().ok()?.split(',').next().map(str::trim)

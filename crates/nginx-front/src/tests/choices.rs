@@ -161,7 +161,8 @@ fn the_application_may_be_asked_otherwise() {
 fn redirects_of_the_application_are_those_of_the_place() {
     let table = settings(
         "server { location /a/ { proxy_pass http://a:1/b/; } location /c/ { proxy_pass http://a:1; proxy_redirect default; } \
-         location /d/ { proxy_pass http://a:1; } location /e/ { proxy_pass http://a:1/b/; proxy_redirect off; } }",
+         location /d/ { proxy_pass http://a:1; } location /e/ { proxy_pass http://a:1/b/; proxy_redirect off; } \
+         location /f/ { proxy_pass http://a:1; proxy_set_header Host $host; } }",
     );
     let rewrite = |index: usize| {
         let location = at(&table, &format!("edge.site.0.location.{index}"));
@@ -169,7 +170,9 @@ fn redirects_of_the_application_are_those_of_the_place() {
     };
     assert_eq!(rewrite(0).as_deref(), Some(r#"[["http://a:1/b/", "/a/"]]"#));
     assert_eq!(rewrite(1).as_deref(), Some(r#"[["http://a:1/", "/"]]"#));
-    assert_eq!((rewrite(2), rewrite(3)), (None, None));
+    // An application that is told of no other host names its own.
+    assert_eq!(rewrite(2).as_deref(), Some(r#"[["http://a:1/", "/"]]"#));
+    assert_eq!((rewrite(3), rewrite(4)), (None, None));
 }
 
 #[test]
