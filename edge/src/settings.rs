@@ -110,6 +110,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// What their X-Forwarded-Host decides.
     pub forwarded_host: ForwardedHost,
+    /// Variables of such fields hold what anybody sends in them, as in nginx.
+    pub untrusted_variables: bool,
     /// The field in which they name the client, or "proxy_protocol".
     pub real_ip_header: RealIpHeader,
     /// Whether addresses of proxies are passed over in that field; false: the last address is the client.
@@ -178,6 +180,18 @@ pub(crate) struct TrustedProxies<'a> {
     pub(crate) recursive: bool,
 }
 
+/// Whether a proxy that asks for the first host may say that its client has asked for the second.
+pub(crate) type HostRule<'a> = &'a dyn Fn(&str, &str) -> bool;
+
+/// What counts of the fields in which proxies describe clients and the URLs that these have asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct ForwardingRules<'a> {
+    pub(crate) trusted: TrustedProxies<'a>,
+    pub(crate) hosts: HostRule<'a>,
+    /// What others say is kept, for variables.
+    pub(crate) keeps_claims: bool,
+}
+
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct L1Config {
@@ -229,6 +243,7 @@ impl Default for Config {
             watch_grace: Time::from_secs(1),
             trusted_proxies: Vec::new(),
             forwarded_host: ForwardedHost::default(),
+            untrusted_variables: false,
             real_ip_header: RealIpHeader::default(),
             real_ip_recursive: true,
             strict_targets: false,
@@ -276,6 +291,10 @@ impl Config {
             field: &self.real_ip_header,
             recursive: self.real_ip_recursive,
         }
+    }
+
+    pub(crate) fn forwarding<'a>(&'a self, hosts: HostRule<'a>) -> ForwardingRules<'a> {
+        ForwardingRules { trusted: self.trusted(), hosts, keeps_claims: self.untrusted_variables }
     }
 
     pub(crate) fn name(&self) -> String {

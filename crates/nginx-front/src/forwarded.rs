@@ -33,6 +33,23 @@ fn first_use<'a>(directives: &'a [Directive], names: &[&str]) -> Option<&'a Dire
     })
 }
 
+/// Whether a variable is used of a field in which a proxy describes its client, also in a log.
+fn names_claims(directives: &[Directive]) -> bool {
+    const CLAIMS: [&str; 8] = [
+        "$http_x_forwarded_",
+        "${http_x_forwarded_",
+        "$http_x_real_ip",
+        "${http_x_real_ip",
+        "$http_forwarded",
+        "$http_x_scheme",
+        "$http_cf_connecting_ip",
+        "$http_true_client_ip",
+    ];
+    directives.iter().any(|one| {
+        one.texts().any(|text| CLAIMS.iter().any(|name| text.contains(name))) || names_claims(one.children())
+    })
+}
+
 /// Who is believed about the client in one block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RealIp {
@@ -89,6 +106,9 @@ fn collect(scope: &Scope<'_>, found: &mut Vec<RealIp>) {
 
 /// Sets `trusted_proxies` and `real_ip_header`.
 pub(crate) fn translate<'a>(translator: &mut Translator<'a>, http: &Scope<'a>, edge: &mut Table) {
+    if names_claims(http.own()) {
+        edge.set("untrusted_variables", true, "$http_x_forwarded_for and the like hold what anybody sends");
+    }
     let mut networks: Vec<String> = Vec::new();
     let mut origin = None;
     for directive in all_of(http.own()) {

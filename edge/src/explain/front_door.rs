@@ -31,7 +31,7 @@ pub(super) fn settle(edge: &Edge, question: &ExplainQuestion) -> Result<Request,
     let (body, _) = RequestBody::announced(head.framing);
     let sites = edge.routes.load();
     let hosts = |asked: &str, told: &str| edge.may_be_told(&sites, &via, (asked, told));
-    let request = Request::new((edge.settings.trusted(), &hosts), &head, &via, body)?;
+    let request = Request::new(edge.settings.forwarding(&hosts), &head, &via, body)?;
     Ok(Request { upgrade: Upgrade::of_head(&head), ..request })
 }
 

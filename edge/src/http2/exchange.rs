@@ -129,7 +129,7 @@ fn incoming(
     let (body, pump) = RequestBody::announced(head.framing);
     let (edge, sites) = (&client.edge, client.edge.routes.load());
     let hosts = |asked: &str, told: &str| edge.may_be_told(&sites, &via, (asked, told));
-    let mut request = Request::new((edge.settings.trusted(), &hosts), head, &via, body)?;
+    let mut request = Request::new(edge.settings.forwarding(&hosts), head, &via, body)?;
     request.arrival.head = head_bytes;
     request.arrival.tls.clone_from(&client.tls);
     request.arrival.server = client.server;

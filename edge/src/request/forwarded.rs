@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use crate::request::Request;
 use crate::request::client::Client;
 use crate::request::via::Via;
-use crate::settings::{RealIpHeader, TrustedProxies};
+use crate::settings::{ForwardingRules, HostRule, RealIpHeader, TrustedProxies};
 use http1::head::Scheme;
 
 /// Whether this peer is believed about its client.
@@ -81,9 +81,6 @@ pub(crate) fn steers(name: &str) -> bool {
     is_forwarding(name) || is_rewriting(&name.to_ascii_lowercase())
 }
 
-/// Whether a proxy that asks for the first host may say that its client has asked for the second.
-pub(crate) type HostRule<'a> = &'a dyn Fn(&str, &str) -> bool;
-
 /// What the client asked the outermost proxy for, if trusted proxies say so; otherwise what it asked the edge
 /// for.
 #[derive(Debug, PartialEq, Eq)]
@@ -93,6 +90,8 @@ pub(crate) struct Origin {
     /// The host, and the port if one was named.
     pub(crate) authority: String,
     pub(crate) port: u16,
+    /// What somebody who is not trusted has said of it.
+    pub(crate) claims: HeaderMap,
 }
 
 /// Decides who asks for what. Afterwards `headers` hold no such field that cannot be believed, and none that
@@ -101,7 +100,7 @@ pub(crate) fn settle(
     headers: &mut HeaderMap,
     via: &Via,
     host: Option<Authority<'_>>,
-    (trusted, hosts): (TrustedProxies<'_>, HostRule<'_>),
+    ForwardingRules { trusted, hosts, keeps_claims }: ForwardingRules<'_>,
 ) -> Result<Origin, Refusal> {
     fields::remove(headers, is_rewriting);
     let mut origin = Origin {
@@ -109,9 +108,15 @@ pub(crate) fn settle(
         scheme: via.scheme,
         authority: host.map_or("", |host| host.as_str()).to_owned(),
         port: via.port,
+        claims: HeaderMap::new(),
     };
     if !trusts(trusted.proxies, via.peer) {
-        fields::remove(headers, |name| is_forwarding(name) || trusted.is_field(name));
+        let is_claim = |name: &str| is_forwarding(name) || trusted.is_field(name);
+        if keeps_claims {
+            let claims = headers.iter().filter(|(name, _)| is_claim(name.as_str()));
+            claims.for_each(|(name, value)| drop(origin.claims.append(name, value.clone())));
+        }
+        fields::remove(headers, is_claim);
         return Ok(origin);
     }
     if let Some(address) = real_ip(headers, trusted) {

@@ -80,6 +80,8 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) upstream: Option<&'a EarlierReply>,
     /// What a proxy has said of the connection.
     pub(crate) proxied: Option<&'a ProxyAddresses>,
+    /// Fields in which somebody who is not trusted speaks of the client; they are not among `fields`.
+    pub(crate) claims: Option<&'a HeaderMap>,
     /// Who has sent it: the client, or a proxy; `None`: nobody has looked.
     pub(crate) peer: Option<SocketAddr>,
     /// Is set if a regular expression that a variable needs cannot be searched to its end; `None`: nothing
@@ -375,7 +377,8 @@ impl<'a> Facts<'a> {
         if *name == http::header::CONTENT_LENGTH {
             return self.request.length.map(number);
         }
-        self.request.fields.joined(name)
+        let sent = self.request.fields.joined(name);
+        sent.or_else(|| FieldSource::Map(self.request.claims?).joined(name))
     }
 
     /// The host without port; the site's first name if the request names none.

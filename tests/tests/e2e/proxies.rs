@@ -248,3 +248,36 @@ fn links_are_right_whatever_the_protocol_to_the_server(stack: &Stack) {
         }
     }
 }
+
+const RULED: &str = r#"
+[[edge.site]]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[[edge.site.location.rule]]
+when = { "$http_x_forwarded_for" = "~ ^203\\.0\\.113\\." }
+return = "403"
+"#;
+
+fn known() -> String {
+    format!("untrusted_variables = true\n{RULED}")
+}
+
+/// Asks on behalf of a client: the status, and what the application is told.
+fn on_behalf(stack: &Stack, client: &str) -> (u16, String) {
+    let response = stack.get_with("/echo-environ", &[("X-Forwarded-For", client)]);
+    (response.status, response.text())
+}
+
+both_topologies!(what_nobody_is_trusted_to_say_is_empty, RULED);
+fn what_nobody_is_trusted_to_say_is_empty(stack: &Stack) {
+    assert_eq!(on_behalf(stack, "203.0.113.9").0, 200);
+}
+
+both_topologies!(rules_know_what_nobody_is_trusted_to_say_where_settings_want_it, known());
+fn rules_know_what_nobody_is_trusted_to_say_where_settings_want_it(stack: &Stack) {
+    assert_eq!(on_behalf(stack, "203.0.113.9").0, 403);
+    let (status, told) = on_behalf(stack, "198.51.100.7");
+    assert_eq!(status, 200);
+    assert!(!told.contains("198.51.100.7"), "{told}");
+}

@@ -27,7 +27,9 @@ fn settled_by(
     let via = Via::accepted((peer.parse().unwrap(), 8080), 0, 0);
     let host = (!host.is_empty()).then(|| Authority::read(host.as_bytes()).unwrap());
     let trusted = TrustedProxies { proxies: &trusted, field, recursive: true };
-    let origin = settle(&mut headers, &via, host, (trusted, &|_, told| told != "guarded.example"))?;
+    let hosts = |_: &str, told: &str| told != "guarded.example";
+    let rules = ForwardingRules { trusted, hosts: &hosts, keeps_claims: true };
+    let origin = settle(&mut headers, &via, host, rules)?;
     let left = headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
     Ok((origin, left.collect()))
 }
