@@ -38,7 +38,8 @@ def observability(up, edges):
     # Containers that were replaced have addresses that are looked up anew every five seconds.
     until("none says that a service is down", lambda: not ask(f"query?query={quote(down)}")["result"])
     ports = [engine.port(edge, 8080) for edge in engine.containers("edge")]
-    with Load(ports, ["/", "/counter/"]):
+    # The page of the login is never kept, and says why.
+    with Load(ports, ["/", "/counter/", "/login/"]):
         for panel in json.loads(DASHBOARD.read_text())["panels"]:
             for target in panel.get("targets", []):
                 query = quote(target["expr"].replace("$__rate_interval", "1m"))

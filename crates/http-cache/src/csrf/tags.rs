@@ -1,5 +1,7 @@
-//! Reads the tags of an HTML page as it streams by, and notices those that hold a CSRF token.
+//! Reads the tags of an HTML page as it streams by, and notices those that hold a CSRF token, or a nonce of
+//! a policy that the page has itself.
 
+use crate::Reason;
 use crate::holes::Mark;
 
 /// Names by which form fields and meta elements hold a token, in lower case: Django, Flask-WTF, Rails,
@@ -30,7 +32,9 @@ pub(super) struct Tags {
     state: State,
     name: Vec<u8>,
     value: Vec<u8>,
-    found: bool,
+    found: Option<Reason>,
+    /// CSP 3 section 3.3: the page has its Content-Security-Policy in a meta element, and here it has begun.
+    policy: bool,
     /// What stands in holes, in lower case.
     marks: Vec<Vec<u8>>,
     /// The tag holds the name of a token.
@@ -64,14 +68,14 @@ impl Tags {
         Self { marks, ..Self::default() }
     }
 
-    /// Whether a token was found so far.
-    pub(super) fn found(&self) -> bool {
+    /// What was found so far.
+    pub(super) fn found(&self) -> Option<Reason> {
         self.found
     }
 
     pub(super) fn feed(&mut self, chunk: &[u8]) {
         let mut rest = chunk;
-        while !self.found {
+        while self.found.is_none() {
             if self.state == State::Text {
                 let Some(at) = memchr::memchr(b'<', rest) else { break };
                 rest = &rest[at + 1..];
@@ -143,7 +147,7 @@ impl Tags {
         state
     }
 
-    /// An attribute is whole: is it a token's?
+    /// An attribute is whole: is it a token's, or a nonce?
     fn end(&mut self, next: State) -> State {
         match self.name.as_slice() {
             b"name" => self.named |= NAMES.contains(&self.value.trim_ascii()),
@@ -152,15 +156,30 @@ impl Tags {
             }
             // htmx with Django: hx-headers='{"X-CSRFToken": "…"}'
             b"hx-headers" | b"data-hx-headers" => {
-                self.found |= memchr::memmem::find(&self.value, b"csrf").is_some() && !self.holds_mark();
+                if memchr::memmem::find(&self.value, b"csrf").is_some() && !self.holds_mark() {
+                    self.found = Some(Reason::CsrfToken);
+                }
+            }
+            b"http-equiv" => {
+                self.policy |= self.value.trim_ascii() == b"content-security-policy";
+            }
+            b"nonce" => {
+                let nonce = self.value.trim_ascii();
+                if self.policy && !nonce.is_empty() && !self.marks.iter().any(|mark| mark == nonce) {
+                    self.found = Some(Reason::Nonce);
+                }
             }
             name => {
-                self.found |= name.starts_with(b"data-csrf") && !self.value.is_empty() && !self.holds_mark();
+                if name.starts_with(b"data-csrf") && !self.value.is_empty() && !self.holds_mark() {
+                    self.found = Some(Reason::CsrfToken);
+                }
             }
         }
         // Without holes there is nothing to wait for.
         if next == State::Text || self.marks.is_empty() {
-            self.found |= self.named && self.is_hole != Some(true);
+            if self.named && self.is_hole != Some(true) {
+                self.found = Some(Reason::CsrfToken);
+            }
             self.named = false;
         }
         if next == State::Text {
@@ -185,9 +204,9 @@ mod tests {
         let mut tags = Tags::default();
         let long = "x".repeat(100_000);
         tags.feed(format!("<img {long}=\"{long}\" name=\"{long}").as_bytes());
-        assert!(!tags.found());
+        assert_eq!(tags.found(), None);
         assert!(tags.name.capacity() <= 2 * MAX_NAME && tags.value.capacity() <= 2 * MAX_VALUE);
         tags.feed(b"\" name=\"csrf_token\">");
-        assert!(tags.found());
+        assert_eq!(tags.found(), Some(Reason::CsrfToken));
     }
 }

@@ -68,10 +68,14 @@ fn is_not_alarmed_by_words() {
 
 const MARK: &str = "0123456789abcdefghijABCDEFGHIJ0123456789abcdefghijABCDEFGHIJ0123";
 
-fn scan_beside_a_hole(page: &[u8], cut: usize) -> bool {
+fn beside_a_hole() -> Scanner {
     let declared = format!("csrf;mark=\"{MARK}\";cookie=\"t\"").parse().unwrap();
     let holes = Holes::of(&HeaderMap::from_iter([(crate::holes::WEIR_HOLES, declared)])).unwrap();
-    let mut scanner = Scanner::beside(holes.as_ref());
+    Scanner::beside(holes.as_ref())
+}
+
+fn scan_beside_a_hole(page: &[u8], cut: usize) -> bool {
+    let mut scanner = beside_a_hole();
     let (head, tail) = page.split_at(cut);
     scanner.feed(head);
     scanner.feed(tail)
@@ -118,6 +122,36 @@ fn other_tokens_beside_holes_are_found() {
     }
     for page in TOKENS {
         assert!(scan_beside_a_hole(page.as_bytes(), 0), "{page}");
+    }
+}
+
+#[test]
+fn a_nonce_beside_the_page_s_own_policy_is_found() {
+    const POLICY: &str = r#"<META content="script-src 'nonce-abc'" http-equiv=' Content-Security-Policy '>"#;
+    for (page, expected) in [
+        (r#"<script nonce="abc">"#, Some(Reason::Nonce)),
+        (r"<link rel=preload NONCE=abc>", Some(Reason::Nonce)),
+        (r#"<script nonce="{}x">"#, Some(Reason::Nonce)),
+        (r#"<script nonce="{}"></script><style nonce="abc">"#, Some(Reason::Nonce)),
+        (r#"<script nonce="{}">"#, None),
+        (r#"<script nonce="">"#, None),
+        (r"<script nonce>", None),
+        (r#"<p>nonce="abc"</p>"#, None),
+    ] {
+        let page = page.replace("{}", MARK);
+        for (page, expected) in [
+            (format!("{POLICY}{page}"), expected),
+            (page.clone(), None),
+            (format!("<meta http-equiv=refresh content=9>{page}"), None),
+        ] {
+            for cut in 0..=page.len() {
+                let mut scanner = beside_a_hole();
+                let (head, tail) = page.split_at(cut);
+                scanner.feed(head.as_bytes());
+                scanner.feed(tail.as_bytes());
+                assert_eq!(scanner.reason(), expected, "{page} cut at {cut}");
+            }
+        }
     }
 }
 
