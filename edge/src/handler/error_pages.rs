@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{
-    IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, RETRY_AFTER,
+    IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LOCATION, RANGE, RETRY_AFTER,
     WWW_AUTHENTICATE,
 };
 use http::{HeaderName, Method, StatusCode};
@@ -51,16 +51,19 @@ pub(super) fn or_instead(
         Some(page) if location.has_pages(request.last_page) => instead(page, location, site, request, reply),
         // As in nginx, an error of the application that has a page is not told in its words where no page
         // may follow.
-        Some(_) if !reply.is_error => AtLocation::Reply(told_by_us(reply).at(location)),
-        _ => AtLocation::Reply(reply),
+        Some(_) => AtLocation::Reply(told_by_us(reply).at(location)),
+        None => AtLocation::Reply(reply),
     }
 }
 
-/// The application's error in the words of an error of Weir's own.
+/// The application's error in the words of an error of Weir's own: its body may be read already.
 fn told_by_us(reply: Reply) -> Reply {
+    if reply.is_error {
+        return reply;
+    }
     let mut ours = error::of_status(reply.status);
-    let kept = KEPT.iter().filter_map(|name| Some((name.clone(), reply.headers.get(name)?.clone())));
-    ours.headers.extend(kept);
+    let kept = KEPT.iter().chain(&[LOCATION]);
+    ours.headers.extend(kept.filter_map(|name| Some((name.clone(), reply.headers.get(name)?.clone()))));
     ours.note = reply.note;
     ours
 }
@@ -128,7 +131,8 @@ fn instead(
     reply: Reply,
 ) -> AtLocation {
     let mut request = if request.body.is_empty() { request } else { Box::new(request.without_body()) };
-    let Ok(path) = path_of(&request) else { return AtLocation::Reply(reply) };
+    let stays = |reply: Reply| AtLocation::Reply(told_by_us(reply).at(location));
+    let Ok(path) = path_of(&request) else { return stays(reply) };
     let status = match page.status {
         PageStatus::Kept => Some(reply.status),
         PageStatus::OfPage => None,
@@ -141,7 +145,7 @@ fn instead(
             // What the client sent is gone: no application gets a change without it.
             let needs_body = request.body_gone && !request.method.is_safe();
             if needs_body && site.named(name).is_none_or(|named| named.pool.is_some()) {
-                return AtLocation::Reply(reply);
+                return stays(reply);
             }
             request.note(rule, || format!("{name} answers instead of {from}"));
             request.entry = Entry::Named(name.clone());
@@ -152,7 +156,7 @@ fn instead(
                 return AtLocation::Reply(moved(&to, status, reply).at(location));
             }
             let (page, query) = split_query(&to);
-            let Ok(page) = path::resolved(page) else { return AtLocation::Reply(reply) };
+            let Ok(page) = path::resolved(page) else { return stays(reply) };
             request.rewrite_to(&page, query);
             request.note(rule, || format!("{} answers instead of {from}", printable(&page)));
             request.entry = Entry::Site;

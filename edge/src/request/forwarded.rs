@@ -114,7 +114,9 @@ pub(crate) fn settle(
         let is_claim = |name: &str| is_forwarding(name) || trusted.is_field(name);
         if keeps_claims {
             let claims = headers.iter().filter(|(name, _)| is_claim(name.as_str()));
-            claims.for_each(|(name, value)| drop(origin.claims.append(name, value.clone())));
+            for (name, value) in claims {
+                origin.claims.append(name, value.clone());
+            }
         }
         fields::remove(headers, is_claim);
         return Ok(origin);

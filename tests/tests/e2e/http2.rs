@@ -262,7 +262,8 @@ fn raw_characters_in_paths_are_as_over_http_1() {
         if !is_strict {
             stack.get(path).expect(200).expect_cache(&["hit"]);
             let mut encoded = raw(&stack);
-            let same = "/cached/count/raw%C3%A9%3C%3E%22%60%7B%7D%5E%7C%5C?%3C%3E%22%60%7B%7D%5E%7C%5C%E6%97%A5";
+            let same =
+                "/cached/count/raw%C3%A9%3C%3E%22%60%7B%7D%5E%7C%5C?%3C%3E%22%60%7B%7D%5E%7C%5C%E6%97%A5";
             encoded.send(get(same));
             assert_eq!(fate(&mut encoded), Fate::Answered(0x88));
         }

@@ -61,9 +61,8 @@ fn not_told() -> String {
 /// What the application sees as Host, for these Host and X-Forwarded-Host. The second site has nothing there.
 fn told(stack: &Stack, host: &str, forwarded: &str) -> Option<String> {
     let mut client = stack.connect();
-    client.send(format!(
-        "GET /echo-environ HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-Host: {forwarded}\r\n\r\n"
-    ));
+    client
+        .send(format!("GET /echo-environ HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-Host: {forwarded}\r\n\r\n"));
     let response = client.response("GET");
     (response.status == 200).then(|| response.json()["HTTP_HOST"].as_str().unwrap().to_owned())
 }

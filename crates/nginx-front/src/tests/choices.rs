@@ -197,6 +197,24 @@ fn host_and_scheme_may_be_told_otherwise() {
 }
 
 #[test]
+fn whoever_a_variable_names_is_the_host() {
+    let table = settings(
+        "map $arg_x $app { default 127.0.0.1:1; } server { location /a { proxy_pass http://$app/b; } \
+         location /b { proxy_pass https://$arg_b.s3.example:443; proxy_set_header Host $proxy_host; } \
+         location /c { set $to $arg_to; proxy_pass $to; } location /d { proxy_pass http://$app; \
+         proxy_set_header Host $http_host; } location /e { proxy_pass http://$app; weir_microcache 1s; } }",
+    );
+    let host = |index: usize| {
+        let location = at(&table, &format!("edge.site.0.location.{index}"));
+        location.get("pool_request").and_then(|wanted| wanted.get("host")).map(shown)
+    };
+    assert_eq!(host(0).as_deref(), Some("\"$app\""));
+    assert_eq!(host(1).as_deref(), Some("\"$arg_b.s3.example\""));
+    assert_eq!(host(2).as_deref(), Some("\"$to\""));
+    assert_eq!((host(3), host(4)), (None, None));
+}
+
+#[test]
 fn statuses_after_which_another_server_is_asked() {
     let text = "upstream a { server 127.0.0.1:1; server 127.0.0.1:2; }
         server { location / { proxy_pass http://a;

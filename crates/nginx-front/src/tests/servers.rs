@@ -60,7 +60,8 @@ fn what_anybody_says_of_clients_is_known_and_chooses_no_server() {
                     server { set_real_ip_from 10.0.0.0/8; root /x; }";
     assert_eq!(of(balanced, "untrusted_variables").as_deref(), Some("true"));
     assert_eq!(of(balanced, "forwarded_host").as_deref(), Some("\"within_site\""));
-    let relying = "server { if ($http_x_forwarded_proto = http) { return 301 https://$host$request_uri; } root /x; }";
+    let relying =
+        "server { if ($http_x_forwarded_proto = http) { return 301 https://$host$request_uri; } root /x; }";
     assert_eq!(of(relying, "forwarded_host").as_deref(), Some("\"off\""));
     let by_host = "server { root /x; add_header X-Host $http_x_forwarded_host; }";
     assert_eq!(of(by_host, "forwarded_host").as_deref(), Some("\"within_site\""));
