@@ -188,6 +188,8 @@ pub(crate) type HostRule<'a> = &'a dyn Fn(&str, &str) -> bool;
 pub(crate) struct ForwardingRules<'a> {
     pub(crate) trusted: TrustedProxies<'a>,
     pub(crate) hosts: HostRule<'a>,
+    /// Whether a host without a port gets that of X-Forwarded-Port.
+    pub(crate) names_port: bool,
     /// What others say is kept, for variables.
     pub(crate) keeps_claims: bool,
 }
@@ -294,7 +296,12 @@ impl Config {
     }
 
     pub(crate) fn forwarding<'a>(&'a self, hosts: HostRule<'a>) -> ForwardingRules<'a> {
-        ForwardingRules { trusted: self.trusted(), hosts, keeps_claims: self.untrusted_variables }
+        ForwardingRules {
+            trusted: self.trusted(),
+            hosts,
+            names_port: self.forwarded_host == ForwardedHost::ChoosesSite,
+            keeps_claims: self.untrusted_variables,
+        }
     }
 
     pub(crate) fn name(&self) -> String {

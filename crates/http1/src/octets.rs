@@ -14,8 +14,8 @@ pub(crate) const QUERY: u8 = 1 << 3;
 pub(crate) const HOST: u8 = 1 << 4;
 /// A token without `_`.
 pub(crate) const PLAIN_NAME: u8 = 1 << 5;
-/// `" < > \ ^ { | }`, backtick, and what is not ASCII: RFC 3986 has them percent-encoded, clients such as curl
-/// send them as they are, and no parser can take one for the end of anything.
+/// `" < > \ ^ { | }`, backtick, and what is not ASCII: RFC 3986 has them percent-encoded, clients such as
+/// curl send them as they are, and no parser can take one for the end of anything.
 pub(crate) const ODD: u8 = 1 << 6;
 
 const CLASSES: [u8; 256] = classes();

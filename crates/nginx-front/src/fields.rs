@@ -14,7 +14,7 @@ use crate::translate::Translator;
 
 /// Fields that Weir sends by itself, with the values that mean the same.
 const STANDARD: &[(&str, &[&str])] = &[
-    ("host", &["$http_host", "$host", "$host:$server_port", "$host:$http_x_forwarded_port"]),
+    ("host", &["$http_host", "$host", "$host:$server_port"]),
     ("x-real-ip", &["$remote_addr", "$http_x_real_ip"]),
     ("x-forwarded-for", &["$proxy_add_x_forwarded_for", "$remote_addr", "$http_x_forwarded_for"]),
     ("x-forwarded-proto", &["$scheme", "$http_x_forwarded_proto"]),

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
 use http::header::AUTHORIZATION;
+use http::{HeaderValue, StatusCode};
 
 use crate::Edge;
 use crate::access::Verdict;
@@ -37,6 +37,8 @@ pub(super) struct Admission {
     pub(super) credentials: Credentials,
     /// The page of `auth_request` still decides.
     pub(super) is_asked: bool,
+    /// How a client may get in by a password, should that page refuse it.
+    pub(super) challenge: Option<HeaderValue>,
     /// What limits have done with it.
     pub(super) limited: LimitStatus,
 }
@@ -83,15 +85,16 @@ async fn by_access(
     limited: LimitStatus,
 ) -> Result<Admission, Reply> {
     let has_check = location.auth_check.is_some();
-    let Some(access) = &location.access else {
-        return Ok(Admission { credentials: Credentials::NotOurs, is_asked: has_check, limited });
-    };
+    let admission =
+        |is_asked, challenge| Admission { credentials: Credentials::NotOurs, is_asked, challenge, limited };
+    let Some(access) = &location.access else { return Ok(admission(has_check, None)) };
     let authorization = request.headers.get(AUTHORIZATION).or(request.credentials.as_ref());
     let by_password = match access.check(request.client.address, authorization, &request.facts(route)).await {
         Verdict::Allowed { by_password } => by_password,
         // The page may still allow it.
-        Verdict::Forbidden | Verdict::Unauthorized(_) if access.any && has_check => {
-            return Ok(Admission { credentials: Credentials::NotOurs, is_asked: true, limited });
+        Verdict::Forbidden if access.any && has_check => return Ok(admission(true, None)),
+        Verdict::Unauthorized(challenge) if access.any && has_check => {
+            return Ok(admission(true, Some(challenge)));
         }
         Verdict::Forbidden => return Err(error::forbidden()),
         Verdict::Unauthorized(challenge) => return Err(error::unauthorized(challenge)),
@@ -101,7 +104,7 @@ async fn by_access(
     let is_there = request.headers.contains_key(AUTHORIZATION);
     let credentials = if consumed && is_there { Credentials::Ours } else { Credentials::NotOurs };
     let is_enough = access.any && (by_password || access.names(request.client.address));
-    Ok(Admission { credentials, is_asked: has_check && !is_enough, limited })
+    Ok(Admission { credentials, ..admission(has_check && !is_enough, None) })
 }
 
 /// Counts the request. As in nginx, one that another location has counted and sent here is not counted again.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use http::header::{SET_COOKIE, WWW_AUTHENTICATE};
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 
 use crate::Edge;
 use crate::coding::rule::has_directive;
@@ -43,16 +43,17 @@ pub(super) async fn pass(
 ) -> Result<Box<Request>, Box<AuthRefusal>> {
     let mut reply = ask(edge, question(check, &request), visit).await;
     read(&mut reply).await;
-    if !reply.status.is_success() {
-        let reply = refused(reply, &request);
-        return Err(Box::new(AuthRefusal { request, reply }));
-    }
+    // Pages of the refusal know them too.
     if let Some(sets) = &check.sets
         && let Ok(path) = path_of(&request)
     {
         let told = facts::before_sending(reply.status, &reply.note, &reply.headers, location.pool.as_deref());
         let known = place::facts(&request, &path, site, location).with_reply(told);
         request.values = sets.apply(&known);
+    }
+    if !reply.status.is_success() {
+        let reply = refused(reply, &request);
+        return Err(Box::new(AuthRefusal { request, reply }));
     }
     for name in &check.fields {
         for value in reply.headers.get_all(name) {
@@ -108,6 +109,19 @@ async fn read(reply: &mut Reply) {
         if length > MOST_READ {
             return;
         }
+    }
+}
+
+/// As in nginx, where either a page or a password is enough, a refusal says that a password is.
+pub(super) fn or_by_password(reply: Reply, challenge: HeaderValue) -> Reply {
+    match reply.status {
+        StatusCode::FORBIDDEN => error::unauthorized(challenge),
+        StatusCode::UNAUTHORIZED => {
+            let mut reply = reply;
+            reply.headers.append(WWW_AUTHENTICATE, challenge);
+            reply
+        }
+        _ => reply,
     }
 }
 

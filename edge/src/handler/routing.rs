@@ -273,6 +273,10 @@ async fn admitted(
         }
         Err(refused) => {
             let AuthRefusal { request, reply } = *refused;
+            let reply = match admitted.challenge {
+                Some(challenge) => auth_check::or_by_password(reply, challenge),
+                None => reply,
+            };
             delay(location, reply.status).await;
             reached(&request, location, Some(visit));
             Err(error_pages::or_instead(location, site, request, reply))

@@ -46,6 +46,7 @@ pub(crate) fn of_status(status: StatusCode) -> Reply {
         StatusCode::GONE => page(status, "This page was removed."),
         StatusCode::TOO_MANY_REQUESTS => page(status, "There were too many requests."),
         StatusCode::SERVICE_UNAVAILABLE => page(status, "The site is not available. Try again later."),
+        status if status.is_redirection() => page(status, "The page is elsewhere."),
         status if status.is_client_error() => page(status, "The server refuses this request."),
         status => page(status, "The server does not answer this request."),
     }

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use crate::request::Request;
 use crate::request::client::Client;
 use crate::request::via::Via;
-use crate::settings::{ForwardingRules, HostRule, RealIpHeader, TrustedProxies};
+use crate::settings::{ForwardingRules, RealIpHeader, TrustedProxies};
 use http1::head::Scheme;
 
 /// Whether this peer is believed about its client.
@@ -100,8 +100,9 @@ pub(crate) fn settle(
     headers: &mut HeaderMap,
     via: &Via,
     host: Option<Authority<'_>>,
-    ForwardingRules { trusted, hosts, keeps_claims }: ForwardingRules<'_>,
+    rules: ForwardingRules<'_>,
 ) -> Result<Origin, Refusal> {
+    let trusted = rules.trusted;
     fields::remove(headers, is_rewriting);
     let mut origin = Origin {
         client: Client { address: via.peer.ip().to_canonical(), port: via.peer.port() },
@@ -112,7 +113,7 @@ pub(crate) fn settle(
     };
     if !trusts(trusted.proxies, via.peer) {
         let is_claim = |name: &str| is_forwarding(name) || trusted.is_field(name);
-        if keeps_claims {
+        if rules.keeps_claims {
             let claims = headers.iter().filter(|(name, _)| is_claim(name.as_str()));
             for (name, value) in claims {
                 origin.claims.append(name, value.clone());
@@ -128,7 +129,7 @@ pub(crate) fn settle(
         origin.scheme = scheme;
         agree(headers, scheme);
     }
-    settle_host(headers, host, hosts, &mut origin)?;
+    settle_host(headers, host, &rules, &mut origin)?;
     Ok(origin)
 }
 
@@ -152,14 +153,14 @@ fn agree(headers: &mut HeaderMap, settled: Scheme) {
 fn settle_host(
     headers: &mut HeaderMap,
     host: Option<Authority<'_>>,
-    hosts: HostRule<'_>,
+    rules: &ForwardingRules<'_>,
     origin: &mut Origin,
 ) -> Result<(), Refusal> {
     let told = match first(headers, X_FORWARDED_HOST).filter(|told| !told.is_empty()) {
         Some(told) => Some(Authority::read(told.as_bytes())?.as_str().to_owned()),
         None => None,
     };
-    let told = told.filter(|told| hosts(&origin.authority, told));
+    let told = told.filter(|told| (rules.hosts)(&origin.authority, told));
     let has_port = match &told {
         Some(told) => Authority::read(told.as_bytes())?.port().is_some(),
         None => host.is_some_and(|host| host.port().is_some()),
@@ -172,7 +173,7 @@ fn settle_host(
     if let Some(port) = port {
         origin.port = port;
         // The port of a URL whose host a proxy has passed on without it.
-        if !has_port && !origin.authority.is_empty() && !DEFAULT_PORTS.contains(&port) {
+        if rules.names_port && !has_port && !origin.authority.is_empty() && !DEFAULT_PORTS.contains(&port) {
             origin.authority.push_str(&format!(":{port}"));
         }
         headers.insert(X_FORWARDED_PORT, HeaderValue::from(port));

@@ -33,6 +33,17 @@ access = ["allow 127.0.0.2", "deny all"]
 auth_request = "/check"
 alias = "$DIR/files/"
 [[edge.site.location]]
+match = "/password/"
+satisfy = "any"
+auth_basic = { realm = "ours", file = "$DIR/users" }
+auth_request = "/check"
+alias = "$DIR/files/"
+[[edge.site.location]]
+match = "/login/"
+auth_request = { uri = "/check", set = [["to", "$upstream_http_location"], ["how", "$upstream_status"]], cookies = false }
+error_page = { "401" = "=302 $to?s=$how" }
+alias = "$DIR/files/"
+[[edge.site.location]]
 match = "/both/"
 access = ["deny 127.0.0.2"]
 auth_request = "/check"
@@ -72,6 +83,10 @@ fn nginx(stack: &Stack) -> Nginx {
          location /files/ {{ auth_request /check; auth_request_set $who $upstream_http_x_user;
            add_header X-Who $who always; error_page 403 /403.txt; }}
          location /either/ {{ satisfy any; allow 127.0.0.2; deny all; auth_request /check; alias {dir}/files/; }}
+         location /password/ {{ satisfy any; auth_basic ours; auth_basic_user_file {dir}/users;
+           auth_request /check; alias {dir}/files/; }}
+         location /login/ {{ auth_request /check; auth_request_set $to $upstream_http_location;
+           auth_request_set $how $upstream_status; error_page 401 =302 $to?s=$how; alias {dir}/files/; }}
          location /both/ {{ deny 127.0.0.2; auth_request /check; alias {dir}/files/; }}
          location = /by-method {{ internal; if ($request_method = POST) {{ return 403; }}
            if ($request ~ \"^HEAD \") {{ return 403; }} return 204; }}
@@ -86,7 +101,9 @@ const WANTED: &[&str] = &[
     "status=204&h=X-User:bob",
     "status=401&h=WWW-Authenticate:Bearer",
     "status=401",
+    "status=401&h=Location:/login",
     "status=403",
+    "status=403&h=X-User:eve",
     "status=404",
     "status=302&h=Location:/login",
     "status=500",
@@ -97,8 +114,17 @@ fn the_page_decides_as_in_nginx(stack: &Stack) {
     fs::create_dir_all(stack.directory().join("files")).unwrap();
     fs::write(stack.directory().join("files/a.txt"), "a").unwrap();
     fs::write(stack.directory().join("403.txt"), "no").unwrap();
+    fs::write(stack.directory().join("users"), "ann:{PLAIN}secret\n").unwrap();
     let nginx = nginx(stack);
-    for path in ["/files/a.txt", "/files/none", "/either/a.txt", "/both/a.txt", "/check"] {
+    for path in [
+        "/files/a.txt",
+        "/files/none",
+        "/either/a.txt",
+        "/password/a.txt",
+        "/login/a.txt",
+        "/both/a.txt",
+        "/check",
+    ] {
         for wanted in WANTED {
             for source in ["127.0.0.1", "127.0.0.2"] {
                 let ask = |address| {
@@ -110,11 +136,17 @@ fn the_page_decides_as_in_nginx(stack: &Stack) {
                     let page = (answer.status == 200 || path.starts_with("/files") && answer.status == 403)
                         .then(|| answer.text());
                     let field = |name: &str| answer.field(name).map(str::to_owned);
+                    // Ours say in which letters the password is.
+                    let scheme = |challenge: &&str| challenge.split(' ').next().unwrap().to_owned();
+                    let mut challenges: Vec<String> =
+                        answer.all("www-authenticate").iter().map(scheme).collect();
+                    challenges.sort();
                     (
                         answer.status,
                         page,
                         field("x-who").filter(|who| !who.is_empty()),
-                        field("www-authenticate"),
+                        challenges,
+                        field("location").map(|to| to.rsplit('/').next().unwrap().to_owned()),
                     )
                 };
                 assert_eq!(seen(&ours), seen(&theirs), "{path} {wanted} from {source}");

@@ -95,6 +95,11 @@ fn x_forwarded_host_chooses_no_site_where_settings_say_so(stack: &Stack) {
     ] {
         assert_eq!(told(stack, host, forwarded).as_deref(), seen, "{host}, {forwarded}");
     }
+    // A proxy in a container names a port that nobody else knows.
+    let mut client = stack.connect();
+    client.send("GET /echo-environ HTTP/1.1\r\nHost: a.example\r\nX-Forwarded-Port: 8443\r\n\r\n");
+    let seen = client.response("GET").expect(200).json();
+    assert_eq!((&seen["HTTP_HOST"], &seen["HTTP_X_FORWARDED_PORT"]), (&"a.example".into(), &"8443".into()));
 }
 
 both_topologies!(x_forwarded_host_is_removed_where_settings_say_so, not_told());

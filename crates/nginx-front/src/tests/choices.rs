@@ -182,7 +182,8 @@ fn host_and_scheme_may_be_told_otherwise() {
          proxy_set_header X-Forwarded-Proto https; } location /b { proxy_pass http://b:80/; \
          proxy_set_header Host $proxy_host:$proxy_port; proxy_set_header X-Forwarded-Proto $scheme; } \
          location /c { proxy_pass http://b; proxy_set_header Host a.example; } \
-         location /d { proxy_pass http://b; proxy_set_header Host $server_name; } }",
+         location /d { proxy_pass http://b; proxy_set_header Host $server_name; } \
+         location /e { proxy_pass http://b; proxy_set_header Host $host:$http_x_forwarded_port; } }",
     );
     assert_eq!(missing, [""; 0]);
     let told = |index: usize, key: &str| {
@@ -194,6 +195,7 @@ fn host_and_scheme_may_be_told_otherwise() {
     assert_eq!(told(1, "host").as_deref(), Some("\"b:80\""));
     assert_eq!(told(1, "scheme"), None);
     assert_eq!((told(2, "host"), told(3, "host").as_deref()), (None, Some("\"$server_name\"")));
+    assert_eq!(told(4, "host").as_deref(), Some("\"$host:$http_x_forwarded_port\""));
 }
 
 #[test]

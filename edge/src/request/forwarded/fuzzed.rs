@@ -26,7 +26,7 @@ pub fn settle_forwarded(headers: HeaderMap) {
 fn settle_from(mut headers: HeaderMap, trusted: TrustedProxies<'_>) {
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
     let via = Via::accepted((peer, 80), 0, 1);
-    let rules = ForwardingRules { trusted, hosts: &|_, _| true, keeps_claims: false };
+    let rules = ForwardingRules { trusted, hosts: &|_, _| true, names_port: true, keeps_claims: false };
     let Ok(origin) = settle(&mut headers, &via, None, rules) else { return };
     if trusted.proxies.is_empty() {
         assert!(origin.client.address == peer.ip() && origin.scheme == Scheme::Http);

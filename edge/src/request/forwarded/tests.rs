@@ -28,7 +28,7 @@ fn settled_by(
     let host = (!host.is_empty()).then(|| Authority::read(host.as_bytes()).unwrap());
     let trusted = TrustedProxies { proxies: &trusted, field, recursive: true };
     let hosts = |_: &str, told: &str| told != "guarded.example";
-    let rules = ForwardingRules { trusted, hosts: &hosts, keeps_claims: true };
+    let rules = ForwardingRules { trusted, hosts: &hosts, names_port: true, keeps_claims: true };
     let origin = settle(&mut headers, &via, host, rules)?;
     let left = headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
     Ok((origin, left.collect()))
@@ -197,5 +197,22 @@ fn the_host_is_what_the_client_named_to_the_outermost_proxy() {
     for bad in ["a b", "a/b", "u@a", "a,b@c:x", "a:x"] {
         let refused = settled(PEER, "own.example", &[("x-forwarded-host", bad)]);
         assert_eq!(refused.is_err(), bad != "a,b@c:x", "{bad}");
+    }
+}
+
+#[test]
+fn a_port_is_part_of_the_host_only_where_settings_say_so() {
+    let proxies: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
+    let field = RealIpHeader::default();
+    let trusted = TrustedProxies { proxies: &proxies, field: &field, recursive: true };
+    for (names_port, authority) in [(true, "own.example:8443"), (false, "own.example")] {
+        let rules = ForwardingRules { trusted, hosts: &|_, _| true, names_port, keeps_claims: false };
+        let mut headers = HeaderMap::new();
+        headers.insert(X_FORWARDED_PORT, HeaderValue::from_static("8443"));
+        let via = Via::accepted((PEER.parse().unwrap(), 8080), 0, 0);
+        let origin =
+            settle(&mut headers, &via, Some(Authority::read(b"own.example").unwrap()), rules).unwrap();
+        assert_eq!((origin.authority.as_str(), origin.port), (authority, 8443));
+        assert_eq!(headers[X_FORWARDED_PORT], "8443");
     }
 }
