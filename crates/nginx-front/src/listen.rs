@@ -202,10 +202,7 @@ pub(crate) fn certificate(translator: &mut Translator<'_>, scope: &Scope<'_>) ->
     Some(table)
 }
 
-fn pair(
-    translator: &mut Translator<'_>,
-    (certificate, key): (&&Directive, &&Directive),
-) -> Option<Table> {
+fn pair(translator: &mut Translator<'_>, (certificate, key): (&&Directive, &&Directive)) -> Option<Table> {
     for directive in [certificate, key] {
         let text = directive.arg(0).unwrap_or_default();
         if text.contains('$') || text.starts_with("data:") || text.starts_with("engine:") {

@@ -54,7 +54,9 @@ impl Certificate {
         let pair = CertifiedKey::new(chain, key.map_err(|error| error.to_string())?);
         match pair.keys_match() {
             // What answers a challenge has an extension that the library does not know.
-            Ok(()) | Err(rustls::Error::InvalidCertificate(_)) => Ok(Self { pair: Arc::new(pair), also: None }),
+            Ok(()) | Err(rustls::Error::InvalidCertificate(_)) => {
+                Ok(Self { pair: Arc::new(pair), also: None })
+            }
             Err(error) => Err(error.to_string()),
         }
     }
@@ -115,8 +117,8 @@ impl Certificates {
 fn read(files: &CertificateConfig) -> Result<Certificate, (&'static str, String)> {
     let pair = read_pair(&files.certificate, &files.key).map_err(|fault| fault.at("certificate", "key"))?;
     let Some(also) = &files.also else { return Ok(Certificate { pair, also: None }) };
-    let second = read_pair(&also.certificate, &also.key)
-        .map_err(|fault| fault.at("also.certificate", "also.key"))?;
+    let second =
+        read_pair(&also.certificate, &also.key).map_err(|fault| fault.at("also.certificate", "also.key"))?;
     if second.key.algorithm() == pair.key.algorithm() {
         let kind = pair.key.algorithm();
         let text = format!("both keys are {kind:?}: clients that cannot use one cannot use the other");
@@ -142,7 +144,8 @@ impl PairFault {
 }
 
 fn read_pair(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, PairFault> {
-    let at_certificate = |text: String| PairFault::Certificate(format!("`{}`: {text}", certificate.display()));
+    let at_certificate =
+        |text: String| PairFault::Certificate(format!("`{}`: {text}", certificate.display()));
     let chain = read_chain(certificate).map_err(at_certificate)?;
     let private = PrivateKeyDer::from_pem_file(key)
         .map_err(|error| PairFault::Key(format!("`{}`: {}", key.display(), plain(&error, "private key"))))?;

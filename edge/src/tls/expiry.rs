@@ -23,12 +23,14 @@ pub fn certificate_ends(config: &Config) -> Vec<CertificateEnd> {
     let of_listener = config.listen.iter().enumerate().filter_map(|(index, listen)| {
         Some((format!("edge.listen[{index}].tls"), listen.tls.as_ref()?.files()?))
     });
-    let of_site = config.site.iter().enumerate().filter_map(|(index, site)| {
-        Some((format!("edge.site[{index}].tls"), site.tls.as_ref()?.files()?))
-    });
+    let of_site =
+        config.site.iter().enumerate().filter_map(|(index, site)| {
+            Some((format!("edge.site[{index}].tls"), site.tls.as_ref()?.files()?))
+        });
     let both = |(path, files): (String, &CertificateConfig)| {
         let first = Some((format!("{path}.certificate"), files.certificate.clone()));
-        let also = files.also.as_ref().map(|also| (format!("{path}.also.certificate"), also.certificate.clone()));
+        let also =
+            files.also.as_ref().map(|also| (format!("{path}.also.certificate"), also.certificate.clone()));
         first.into_iter().chain(also)
     };
     let ends = |(setting, file): (String, PathBuf)| {

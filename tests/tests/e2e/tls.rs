@@ -124,8 +124,14 @@ fn who_cannot_use_the_first_certificate_is_shown_the_second() {
     let mut second = None;
     let secure = Secure::start("", |directory| {
         let first = Certificate::write(directory.path(), &["two.test"]);
-        let other = Certificate::write_of_kind(directory.path(), "ed25519", &["two.test"], &rcgen::PKCS_ED25519);
-        let setting = format!("{{ certificate = {:?}, key = {:?}, also = {} }}", first.certificate, first.key, other.setting());
+        let other =
+            Certificate::write_of_kind(directory.path(), "ed25519", &["two.test"], &rcgen::PKCS_ED25519);
+        let setting = format!(
+            "{{ certificate = {:?}, key = {:?}, also = {} }}",
+            first.certificate,
+            first.key,
+            other.setting()
+        );
         second = Some((first, other));
         format!(
             "[[edge.site]]\nserver_name = [\"two.test\"]\ntls = {setting}\n\
