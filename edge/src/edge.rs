@@ -26,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::purge::order::Purger;
 use crate::reply::holes::value_keys::ValueKeys;
+use crate::request::Via;
 use crate::route::{self, Sites};
 use crate::settings::Config;
 use crate::settings::listener_bounds::ConnectionBounds;
@@ -181,6 +182,15 @@ impl Edge {
     /// The shutdown of the whole process.
     pub(crate) fn process(&self) -> &Shutdown {
         &self.lasting.process
+    }
+
+    /// Whether a trusted proxy that asks for the first host may say that its client has asked for the second.
+    pub(crate) fn may_be_told(&self, sites: &Sites, via: &Via, (asked, told): (&str, &str)) -> bool {
+        let may_be = sites.may_be_told(self.settings.forwarded_host, via.listener, (asked, told));
+        if !may_be {
+            tracing::debug!(host = asked, told, "X-Forwarded-Host does not count: see `forwarded_host`");
+        }
+        may_be
     }
 
     /// What bounds the connections of a listener.

@@ -32,9 +32,9 @@ use crate::request::cache_terms::CacheTerms;
 use crate::request::client::Client;
 use crate::request::forwarded::Origin;
 use crate::request::path::NormalPath;
-use crate::settings::TrustedProxies;
+use crate::settings::ForwardingRules;
 use crate::variables::body_copy::BodyCopy;
-use crate::variables::{LimitStatus, Values};
+use crate::variables::{EarlierReply, LimitStatus, Values};
 use http1::head::Scheme;
 use http1::head::{Head, Refusal};
 
@@ -104,6 +104,8 @@ pub(crate) struct Arrival {
     pub(crate) proxied: Option<Arc<ProxyAddresses>>,
     /// Its body, as far as variables want it.
     pub(crate) body: Option<Arc<BodyCopy>>,
+    /// What somebody who is not trusted has said of its client.
+    pub(crate) claims: Option<Arc<HeaderMap>>,
 }
 
 pub(crate) struct Request {
@@ -157,8 +159,8 @@ pub(crate) struct Request {
     pub(crate) started: Instant,
     /// Names the request in logs and to the application.
     pub(crate) id: u128,
-    /// The fields of the application's reply that has sent it here.
-    pub(crate) upstream: Option<Arc<HeaderMap>>,
+    /// The application's reply that has sent it here.
+    pub(crate) upstream: Option<Arc<EarlierReply>>,
     /// How it came.
     pub(crate) arrival: Arrival,
     /// What rules have set for the request: captures, and `set`.
@@ -175,16 +177,16 @@ pub(crate) struct Request {
 
 impl Request {
     /// Makes the request from a parsed head; `body` follows it. Fields in which a proxy describes its client
-    /// count only from `trusted` peers.
+    /// count only where the rules allow it.
     pub(crate) fn new(
-        trusted: TrustedProxies<'_>,
+        rules: ForwardingRules<'_>,
         head: &Head<'_>,
         via: &Via,
         body: RequestBody,
     ) -> Result<Self, Refusal> {
         let mut headers = head.to_headers();
-        let Origin { client, scheme, authority, port } =
-            forwarded::settle(&mut headers, via, head.host, trusted)?;
+        let Origin { client, scheme, authority, port, claims } =
+            forwarded::settle(&mut headers, via, head.host, rules)?;
         if head.target.scheme() == Some(Scheme::Https) && scheme == Scheme::Http {
             return Err(Refusal::TargetForm);
         }
@@ -230,6 +232,7 @@ impl Request {
                 server: None,
                 proxied: None,
                 body: None,
+                claims: (!claims.is_empty()).then(|| Arc::new(claims)),
             },
             values: Values::default(),
             cache_terms: None,

@@ -69,7 +69,7 @@ use crate::route::trailers::Trailers;
 use crate::route::try_files::TryFiles;
 use crate::route::varying_files::VaryingFiles;
 use crate::settings::expires::Expires;
-use crate::settings::{BodyFiles, PoolRequestConfig};
+use crate::settings::{BodyFiles, ForwardedHost, PoolRequestConfig};
 use crate::tls::certificate::{Certificate, Certificates};
 use crate::variables::expression::Expression;
 use crate::variables::{Definitions, DocumentRoot, Facts, RouteFacts, Template};
@@ -338,6 +338,23 @@ impl Sites {
         // `build` made a table for each listener; the names index into the list of sites.
         let chosen = self.names[usize::from(listener)].choose(host);
         chosen.and_then(|site| self.sites.get(site)).unwrap_or(&self.unknown)
+    }
+
+    /// Whether a trusted proxy that asks for one host may say that its client has asked for the other: not if
+    /// that leads away from a site that the first one names. Many balancers hand on what clients write into
+    /// X-Forwarded-Host, and what they guard by its host would be walked past.
+    pub(crate) fn may_be_told(
+        &self,
+        rule: ForwardedHost,
+        listener: u16,
+        (asked, told): (&str, &str),
+    ) -> bool {
+        let names = &self.names[usize::from(listener)];
+        match (rule, names.named(asked)) {
+            (ForwardedHost::Off, _) | (_, Err(_)) => false,
+            (ForwardedHost::ChoosesSite, Ok(None)) => true,
+            _ => names.choose(asked) == names.choose(told),
+        }
     }
 
     /// The sites that answer this host, on any listener.

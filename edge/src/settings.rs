@@ -12,6 +12,7 @@ mod client_certificate;
 mod compress;
 pub(crate) mod expires;
 pub(crate) mod files;
+mod forwarded_host;
 mod limit;
 mod listen;
 pub(crate) mod listener_bounds;
@@ -53,6 +54,7 @@ pub use bounds::{Limits, Timeouts};
 pub use cache::{CacheConfig, CookiesConfig, RulesConfig, TtlConfig};
 pub use client_certificate::{ClientCertificateConfig, ClientVerify};
 pub use compress::{CompressConfig, CompressTable};
+pub use forwarded_host::ForwardedHost;
 pub use limit::{LimitConnConfig, LimitReqConfig, ZoneConfig};
 pub use listen::{CertificateConfig, KeyPairConfig, Listen, TlsSetting};
 pub use listener_bounds::ListenerBoundsConfig;
@@ -106,12 +108,16 @@ pub struct Config {
     /// Proxies whose X-Forwarded-For, -Proto, -Host and -Port, and fields of the same meaning, are believed.
     #[serde(deserialize_with = "network::list")]
     pub trusted_proxies: Vec<IpNet>,
+    /// What their X-Forwarded-Host decides.
+    pub forwarded_host: ForwardedHost,
+    /// Variables of such fields hold what anybody sends in them, as in nginx.
+    pub untrusted_variables: bool,
     /// The field in which they name the client, or "proxy_protocol".
     pub real_ip_header: RealIpHeader,
     /// Whether addresses of proxies are passed over in that field; false: the last address is the client.
     pub real_ip_recursive: bool,
-    /// Requests with a raw `" < > \ ^ { | }` or backtick in path or query get 400; otherwise these are
-    /// percent-encoded.
+    /// Requests with a raw `" < > \ ^ { | }`, backtick or letter beyond ASCII in path or query get 400;
+    /// otherwise these are percent-encoded.
     pub strict_targets: bool,
     /// Lines of a request's head may end with LF alone, as nginx takes them.
     pub bare_line_feeds: bool,
@@ -174,6 +180,18 @@ pub(crate) struct TrustedProxies<'a> {
     pub(crate) recursive: bool,
 }
 
+/// Whether a proxy that asks for the first host may say that its client has asked for the second.
+pub(crate) type HostRule<'a> = &'a dyn Fn(&str, &str) -> bool;
+
+/// What counts of the fields in which proxies describe clients and the URLs that these have asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct ForwardingRules<'a> {
+    pub(crate) trusted: TrustedProxies<'a>,
+    pub(crate) hosts: HostRule<'a>,
+    /// What others say is kept, for variables.
+    pub(crate) keeps_claims: bool,
+}
+
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct L1Config {
@@ -224,6 +242,8 @@ impl Default for Config {
             purge_allow: Vec::new(),
             watch_grace: Time::from_secs(1),
             trusted_proxies: Vec::new(),
+            forwarded_host: ForwardedHost::default(),
+            untrusted_variables: false,
             real_ip_header: RealIpHeader::default(),
             real_ip_recursive: true,
             strict_targets: false,
@@ -271,6 +291,10 @@ impl Config {
             field: &self.real_ip_header,
             recursive: self.real_ip_recursive,
         }
+    }
+
+    pub(crate) fn forwarding<'a>(&'a self, hosts: HostRule<'a>) -> ForwardingRules<'a> {
+        ForwardingRules { trusted: self.trusted(), hosts, keeps_claims: self.untrusted_variables }
     }
 
     pub(crate) fn name(&self) -> String {

@@ -21,6 +21,7 @@ pub(crate) mod basic_credentials;
 pub(crate) mod body_copy;
 pub(crate) mod definitions;
 pub(crate) mod document_root;
+pub(crate) mod earlier_reply;
 pub(crate) mod expression;
 pub(crate) mod facts;
 pub(crate) mod lookup;
@@ -36,6 +37,7 @@ pub use template::Template;
 
 pub(crate) use definitions::{DefinitionConfigs, Definitions};
 pub(crate) use document_root::{DirectoryUse, DocumentRoot};
+pub(crate) use earlier_reply::{EarlierReply, EarlierUpstream};
 pub(crate) use facts::{
     Facts, FieldSource, LimitStatus, ReplyFacts, RequestFacts, RouteFacts, UpstreamFacts,
 };

@@ -7,15 +7,15 @@ pub(crate) const TOKEN: u8 = 1;
 pub(crate) const METHOD: u8 = 1 << 1;
 /// RFC 3986 pchar and `/`, and `[ ]`, which browsers send as they are.
 pub(crate) const PATH: u8 = 1 << 2;
-/// As a path, and `?`. Never `#`, space, controls or non-ASCII.
+/// As a path, and `?`. Never `#`, space, controls or non-ASCII (but see [`ODD`]).
 pub(crate) const QUERY: u8 = 1 << 3;
 /// What a registered name is made of. RFC 3986 allows sub-delims and percent-encoding too; no host name in
 /// use has them, and lists (`a,b`) and look-alikes are made with them.
 pub(crate) const HOST: u8 = 1 << 4;
 /// A token without `_`.
 pub(crate) const PLAIN_NAME: u8 = 1 << 5;
-/// `" < > \ ^ { | }` and backtick: RFC 3986 has them percent-encoded, clients send them as they are, and no
-/// parser can take one for the end of anything.
+/// `" < > \ ^ { | }`, backtick, and what is not ASCII: RFC 3986 has them percent-encoded, clients such as curl
+/// send them as they are, and no parser can take one for the end of anything.
 pub(crate) const ODD: u8 = 1 << 6;
 
 const CLASSES: [u8; 256] = classes();
@@ -160,6 +160,10 @@ const fn classes() -> [u8; 256] {
             _ => 0,
         };
         byte += 1;
+    }
+    while byte < 0xff {
+        byte += 1;
+        table[byte as usize] = ODD;
     }
     table
 }

@@ -104,7 +104,11 @@ fn usual_host(translator: &mut Translator<'_>, scope: &Scope<'_>, location: &mut
     let is_host =
         |directive: &&Directive| directive.arg(0).is_some_and(|name| name.eq_ignore_ascii_case("host"));
     let host = with_target(translator, scope, "$proxy_host");
-    let Some(pass) = scope.pass("proxy_pass").filter(|_| !host.contains('$')) else { return };
+    let Some(pass) = scope.pass("proxy_pass") else { return };
+    // A page that is kept is not asked for with what a visitor's variables say.
+    if host.contains('$') && pool_request::caches(translator, scope, "proxy") {
+        return;
+    }
     if scope.all("proxy_set_header").iter().any(is_host) {
         return;
     }
@@ -129,17 +133,16 @@ fn told_as(translator: &Translator<'_>, name: &str, value: &str) -> Option<&'sta
     (!is_usual).then_some(key)
 }
 
-/// `$proxy_host` and `$proxy_port` are what stands in proxy_pass.
+/// `$proxy_host` and `$proxy_port` are what stands in proxy_pass, also where that depends on the request.
 pub(crate) fn with_target(translator: &mut Translator<'_>, scope: &Scope<'_>, value: &str) -> String {
     let url = scope.pass("proxy_pass").and_then(|pass| constants::filled(translator, scope, pass));
-    let Some((scheme, rest)) = url.as_deref().and_then(|url| url.split_once("://")) else {
-        return value.to_owned();
+    let Some(url) = url else { return value.to_owned() };
+    // The edge takes the host of a value that is a URL.
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return if value == "$proxy_host" { url } else { value.to_owned() };
     };
     let host =
         if rest.starts_with("unix:") { "localhost" } else { rest.split('/').next().unwrap_or_default() };
-    if host.contains('$') {
-        return value.to_owned();
-    }
     let usual = if scheme == "https" { "443" } else { "80" };
     let port = match host.rsplit_once(':') {
         Some((_, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => port,

@@ -19,11 +19,34 @@ fn names_proxies(directives: &[Directive]) -> bool {
 
 /// The first directive that uses what a balancer says of the client's URL.
 fn relies_on_balancer(directives: &[Directive]) -> Option<&Directive> {
-    const TOLD: [&str; 4] =
-        ["http_x_forwarded_proto", "http_x_forwarded_host", "http_x_forwarded_port", "http_x_forwarded_ssl"];
+    const TOLD: [&str; 4] = ["http_x_forwarded_proto", HOST, "http_x_forwarded_port", "http_x_forwarded_ssl"];
+    first_use(directives, &TOLD)
+}
+
+const HOST: &str = "http_x_forwarded_host";
+
+/// The first directive that uses one of these variables.
+fn first_use<'a>(directives: &'a [Directive], names: &[&str]) -> Option<&'a Directive> {
     directives.iter().filter(|one| one.name() != "log_format").find_map(|one| {
-        let uses = one.texts().any(|text| TOLD.iter().any(|name| text.contains(name)));
-        if uses { Some(one) } else { relies_on_balancer(one.children()) }
+        let uses = one.texts().any(|text| names.iter().any(|name| text.contains(name)));
+        if uses { Some(one) } else { first_use(one.children(), names) }
+    })
+}
+
+/// Whether a variable is used of a field in which a proxy describes its client, also in a log.
+fn names_claims(directives: &[Directive]) -> bool {
+    const CLAIMS: [&str; 8] = [
+        "$http_x_forwarded_",
+        "${http_x_forwarded_",
+        "$http_x_real_ip",
+        "${http_x_real_ip",
+        "$http_forwarded",
+        "$http_x_scheme",
+        "$http_cf_connecting_ip",
+        "$http_true_client_ip",
+    ];
+    directives.iter().any(|one| {
+        one.texts().any(|text| CLAIMS.iter().any(|name| text.contains(name))) || names_claims(one.children())
     })
 }
 
@@ -83,6 +106,9 @@ fn collect(scope: &Scope<'_>, found: &mut Vec<RealIp>) {
 
 /// Sets `trusted_proxies` and `real_ip_header`.
 pub(crate) fn translate<'a>(translator: &mut Translator<'a>, http: &Scope<'a>, edge: &mut Table) {
+    if names_claims(http.own()) {
+        edge.set("untrusted_variables", true, "$http_x_forwarded_for and the like hold what anybody sends");
+    }
     let mut networks: Vec<String> = Vec::new();
     let mut origin = None;
     for directive in all_of(http.own()) {
@@ -98,6 +124,7 @@ pub(crate) fn translate<'a>(translator: &mut Translator<'a>, http: &Scope<'a>, e
     }
     if let Some(origin) = origin {
         edge.from("trusted_proxies", networks, &origin);
+        edge.set("forwarded_host", "within_site", "Host chooses the server, as in nginx");
         if translator.has_several_real_ips {
             edge.set("real_ip_header", "proxy_protocol", "servers and locations name the field");
             return;
@@ -116,6 +143,10 @@ pub(crate) fn translate<'a>(translator: &mut Translator<'a>, http: &Scope<'a>, e
         let all = vec!["0.0.0.0/0".to_owned(), "::/0".to_owned()];
         let means = "it is used, so everybody is believed about the URL, as in nginx";
         edge.noted("trusted_proxies", all, &translator.ledger.origin(directive), means);
+        match first_use(http.own(), &[HOST]) {
+            Some(_) => edge.set("forwarded_host", "within_site", "Host chooses the server, as in nginx"),
+            None => edge.set("forwarded_host", "off", "it is not used"),
+        }
         edge.set("real_ip_header", "proxy_protocol", "but nobody about the client's address");
         let trap = "everybody may send X-Forwarded-Proto and the like; write set_real_ip_from with the address \
                     of the balancer in front";

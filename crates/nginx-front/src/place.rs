@@ -138,12 +138,12 @@ pub(crate) fn answer<'a>(
     missing_files(translator, scope, table);
     auth_request::translate(translator, scope, table);
     if let Some(pool) = &pool {
-        if pool.family == "proxy" {
-            reply_rewrite::translate(translator, scope, pattern.unwrap_or_default(), table);
-        }
         cache::translate(translator, scope, pool.family, table);
         cache::check_ignored(translator, scope, pool.family);
         fields::to_application(translator, scope, pool.family, table);
+        if pool.family == "proxy" {
+            reply_rewrite::translate(translator, scope, pattern.unwrap_or_default(), table);
+        }
     }
 }
 

@@ -33,16 +33,18 @@ pub(crate) fn translate<'a>(
         }
     }
     let Some(first) = first else { return };
-    let caches = scope.one(&name("cache")).is_some_and(|cache| cache.arg(0) != Some("off"))
-        || scope
-            .arg("weir_microcache")
-            .or(translator.options.microcache.as_deref())
-            .is_some_and(|time| time != "off");
-    if caches {
+    if caches(translator, scope, family) {
         let trap = "pages here are not cached: each is asked for in another way than its client does";
         translator.ledger.trap(first, trap);
     }
     place.from("pool_request", Value::Inline(wanted), &translator.ledger.origin(first));
+}
+
+/// Whether the file wants pages of its application kept.
+pub(crate) fn caches(translator: &Translator<'_>, scope: &Scope<'_>, family: &str) -> bool {
+    let of_file = scope.one(&format!("{family}_cache"));
+    let time = scope.arg("weir_microcache").or(translator.options.microcache.as_deref());
+    of_file.is_some_and(|cache| cache.arg(0) != Some("off")) || time.is_some_and(|time| time != "off")
 }
 
 /// Whether its pages cannot be cached, because the application is asked something else.
@@ -51,6 +53,11 @@ pub(crate) fn asks_otherwise(place: &Table) -> bool {
         Some(Value::Inline(wanted)) => ["method", "body", "fields"].iter().any(|key| wanted.has(key)),
         _ => false,
     }
+}
+
+/// Whether the application is told another host than its clients ask for.
+pub(crate) fn tells_host(place: &Table) -> bool {
+    matches!(place.get("pool_request"), Some(Value::Inline(wanted)) if wanted.has("host"))
 }
 
 /// What the application is told of the URL in place of what the client has asked for.

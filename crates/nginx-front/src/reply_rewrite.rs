@@ -3,6 +3,7 @@
 
 use nginx_conf::Directive;
 
+use crate::pool_request;
 use crate::regex;
 use crate::scope::Scope;
 use crate::settings::{Table, Value};
@@ -15,6 +16,8 @@ pub(crate) fn translate(
     place: &mut Table,
 ) {
     let usual = usual(scope, pattern);
+    // An application that knows the host of its clients does not name its own.
+    let tells_host = pool_request::tells_host(place);
     let mut rewrite = Table::default();
     let mut origin = None;
     for (key, name) in [
@@ -25,8 +28,8 @@ pub(crate) fn translate(
         let all = scope.all(name);
         let mut found: Vec<Value> =
             all.iter().filter_map(|directive| pair(translator, directive, usual.as_ref())).collect();
-        let implied =
-            usual.as_ref().filter(|usual| name == "proxy_redirect" && all.is_empty() && usual.has_path);
+        let is_implied = name == "proxy_redirect" && all.is_empty();
+        let implied = usual.as_ref().filter(|usual| is_implied && (usual.has_path || tells_host));
         if let (Some(usual), Some(pass)) = (implied, scope.pass("proxy_pass")) {
             origin.get_or_insert_with(|| translator.ledger.origin(pass));
             found.push(usual.pair());

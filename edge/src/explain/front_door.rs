@@ -29,7 +29,9 @@ pub(super) fn settle(edge: &Edge, question: &ExplainQuestion) -> Result<Request,
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let via = Via { scheme: question.scheme, ..Via::accepted((peer, question.port), listener, 0) };
     let (body, _) = RequestBody::announced(head.framing);
-    let request = Request::new(edge.settings.trusted(), &head, &via, body)?;
+    let sites = edge.routes.load();
+    let hosts = |asked: &str, told: &str| edge.may_be_told(&sites, &via, (asked, told));
+    let request = Request::new(edge.settings.forwarding(&hosts), &head, &via, body)?;
     Ok(Request { upgrade: Upgrade::of_head(&head), ..request })
 }
 

@@ -160,7 +160,8 @@ impl FileSettings {
     fn whole(&self, file: &Path) -> Option<PathBuf> {
         let below = file.strip_prefix(self.boundary.as_deref().unwrap_or(file)).ok()?;
         let served = below.components().all(|part| match part {
-            Component::Normal(name) => is_served_name(name.as_bytes()),
+            // RFC 8615: the settings may lead there from any depth.
+            Component::Normal(name) => name == ".well-known" || is_served_name(name.as_bytes()),
             _ => false,
         });
         served.then(|| file.to_owned())

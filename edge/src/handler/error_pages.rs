@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{
-    IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, RETRY_AFTER,
+    IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LOCATION, RANGE, RETRY_AFTER,
     WWW_AUTHENTICATE,
 };
 use http::{HeaderName, Method, StatusCode};
@@ -13,11 +13,13 @@ use crate::handler::place::{facts, path_of, printable, split_query};
 use crate::handler::redirect::{InterceptedError, InternalRedirect};
 use crate::handler::{AtLocation, returned};
 use crate::reply::body::ReplyBody;
+use crate::reply::facts::earlier;
 use crate::reply::{Reply, error, first_chunk};
 use crate::request::path;
 use crate::request::{Entry, Request};
 use crate::route::error_page::{ErrorPage, ErrorTarget, PageStatus};
 use crate::route::{Location, Site, redirects};
+use crate::variables::EarlierReply;
 
 /// Fields with which another page would not be the whole page.
 pub(super) const CONDITIONS: [HeaderName; 6] =
@@ -49,16 +51,19 @@ pub(super) fn or_instead(
         Some(page) if location.has_pages(request.last_page) => instead(page, location, site, request, reply),
         // As in nginx, an error of the application that has a page is not told in its words where no page
         // may follow.
-        Some(_) if !reply.is_error => AtLocation::Reply(told_by_us(reply).at(location)),
-        _ => AtLocation::Reply(reply),
+        Some(_) => AtLocation::Reply(told_by_us(reply).at(location)),
+        None => AtLocation::Reply(reply),
     }
 }
 
-/// The application's error in the words of an error of Weir's own.
+/// The application's error in the words of an error of Weir's own: its body may be read already.
 fn told_by_us(reply: Reply) -> Reply {
+    if reply.is_error {
+        return reply;
+    }
     let mut ours = error::of_status(reply.status);
-    let kept = KEPT.iter().filter_map(|name| Some((name.clone(), reply.headers.get(name)?.clone())));
-    ours.headers.extend(kept);
+    let kept = KEPT.iter().chain(&[LOCATION]);
+    ours.headers.extend(kept.filter_map(|name| Some((name.clone(), reply.headers.get(name)?.clone()))));
     ours.note = reply.note;
     ours
 }
@@ -126,7 +131,8 @@ fn instead(
     reply: Reply,
 ) -> AtLocation {
     let mut request = if request.body.is_empty() { request } else { Box::new(request.without_body()) };
-    let Ok(path) = path_of(&request) else { return AtLocation::Reply(reply) };
+    let stays = |reply: Reply| AtLocation::Reply(told_by_us(reply).at(location));
+    let Ok(path) = path_of(&request) else { return stays(reply) };
     let status = match page.status {
         PageStatus::Kept => Some(reply.status),
         PageStatus::OfPage => None,
@@ -139,7 +145,7 @@ fn instead(
             // What the client sent is gone: no application gets a change without it.
             let needs_body = request.body_gone && !request.method.is_safe();
             if needs_body && site.named(name).is_none_or(|named| named.pool.is_some()) {
-                return AtLocation::Reply(reply);
+                return stays(reply);
             }
             request.note(rule, || format!("{name} answers instead of {from}"));
             request.entry = Entry::Named(name.clone());
@@ -150,7 +156,7 @@ fn instead(
                 return AtLocation::Reply(moved(&to, status, reply).at(location));
             }
             let (page, query) = split_query(&to);
-            let Ok(page) = path::resolved(page) else { return AtLocation::Reply(reply) };
+            let Ok(page) = path::resolved(page) else { return stays(reply) };
             request.rewrite_to(&page, query);
             request.note(rule, || format!("{} answers instead of {from}", printable(&page)));
             request.entry = Entry::Site;
@@ -171,6 +177,8 @@ fn instead(
     request.last_page = !location.recursive_errors;
     request.error_status = status;
     request.named_by_application = false;
+    let told = earlier(&reply, location.pool.as_deref());
+    request.upstream = Some(Arc::new(EarlierReply { status: status.map(|status| status.as_u16()), ..told }));
     let kept = KEPT.iter().filter_map(|name| Some((name.clone(), reply.headers.get(name)?.clone())));
     let instead = InterceptedError { status, kept: kept.collect(), upstream: reply.note.upstream };
     AtLocation::Again(Box::new(InternalRedirect { request, first: None, instead: Some(instead) }))

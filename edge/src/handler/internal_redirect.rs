@@ -12,6 +12,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 use crate::handler::redirect::{InterceptedError, InternalRedirect};
 use crate::handler::{AtLocation, error_pages};
 use crate::reply::body::ReplyBody;
+use crate::reply::facts::earlier;
 use crate::reply::{Reply, error};
 use crate::request::Entry;
 
@@ -55,9 +56,10 @@ pub(super) async fn obey(mut reply: Reply) -> AtLocation {
         request.method = Method::GET;
     }
     // Variables of the place that answers tell of it.
-    let mut headers = reply.headers.clone();
-    headers.insert("x-accel-redirect", elsewhere.target);
-    request.upstream = Some(Arc::new(headers));
+    let mut told = earlier(&reply, None);
+    told.fields.insert("x-accel-redirect", elsewhere.target);
+    told.names_place = true;
+    request.upstream = Some(Arc::new(told));
     request.redirect_to(target);
     request.asked = None;
     request.named_by_application = name.is_none();

@@ -54,13 +54,26 @@ pub(super) fn told(wanted: &PoolRequestConfig, ask: Ask, facts: &Facts<'_>) -> A
         let value = template.as_ref()?.value(facts).into_owned();
         String::from_utf8(value).ok().filter(|value| !value.is_empty())
     };
-    let host = text(&wanted.host).filter(|host| host.bytes().all(|byte| byte > b' ' && byte != 0x7f));
+    let host = text(&wanted.host).map(|host| of_url(&host).to_owned());
+    let host = host.filter(|host| host.bytes().all(|byte| byte > b' ' && byte != 0x7f));
     let scheme = match text(&wanted.scheme).as_deref() {
         Some("http") => Scheme::Http,
         Some("https") => Scheme::Https,
         _ => ask.scheme,
     };
     Ask { host: host.unwrap_or_default(), scheme, ..ask }
+}
+
+/// The host of a value that may be a URL, as those are that choose a pool.
+fn of_url(value: &str) -> &str {
+    let (scheme, rest) = value.split_once("://").unwrap_or(("", value));
+    let rest = rest.split(['/', '?']).next().unwrap_or_default();
+    let usual = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => "",
+    };
+    if rest == "unix:" { "localhost" } else { rest.strip_suffix(usual).unwrap_or(rest) }
 }
 
 /// Takes the client's body into a temporary file, where its location wants one.
@@ -99,4 +112,26 @@ async fn read(request: &mut Request, location: &Location) -> Result<(), Reply> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_may_be_that_of_a_url() {
+        for (value, host) in [
+            ("a.example", "a.example"),
+            ("a.example:80", "a.example:80"),
+            ("http://a.example:80/b?c", "a.example"),
+            ("https://a.example:80", "a.example:80"),
+            ("https://a.example:443?b", "a.example"),
+            ("a.example/b", "a.example"),
+            ("unix:/run/app.sock", "localhost"),
+            ("http://unix:/run/app.sock:/b", "localhost"),
+            ("http://[::1]:8000/", "[::1]:8000"),
+        ] {
+            assert_eq!(of_url(value), host, "{value}");
+        }
+    }
 }

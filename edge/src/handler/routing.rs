@@ -198,7 +198,8 @@ async fn rules_of_location(
 /// Whether the application has sent it to a location that is not there.
 fn is_misnamed(site: &Site, request: &Request) -> bool {
     let Entry::Named(name) = &request.entry else { return false };
-    let is_misnamed = request.upstream.is_some() && site.named(name).is_none();
+    let names_place = request.upstream.as_deref().is_some_and(|earlier| earlier.names_place);
+    let is_misnamed = names_place && site.named(name).is_none();
     if is_misnamed {
         tracing::warn!(target = request.target, name = &**name, "X-Accel-Redirect names no location");
     }

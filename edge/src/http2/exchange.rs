@@ -127,7 +127,9 @@ fn incoming(
     (via, head_bytes): (Via, usize),
 ) -> Result<(Request, Option<BodyPump>), Refusal> {
     let (body, pump) = RequestBody::announced(head.framing);
-    let mut request = Request::new(client.edge.settings.trusted(), head, &via, body)?;
+    let (edge, sites) = (&client.edge, client.edge.routes.load());
+    let hosts = |asked: &str, told: &str| edge.may_be_told(&sites, &via, (asked, told));
+    let mut request = Request::new(edge.settings.forwarding(&hosts), head, &via, body)?;
     request.arrival.head = head_bytes;
     request.arrival.tls.clone_from(&client.tls);
     request.arrival.server = client.server;

@@ -63,6 +63,7 @@ fn of_connection<'a>(via: &'a Via, fields: FieldSource<'a>) -> RequestFacts<'a> 
         body: None,
         upstream: None,
         proxied: None,
+        claims: None,
         peer: Some(via.peer),
         endless: None,
     }

@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 use crate::reply::body::ReplyBody;
 use crate::reply::delivery::Delivery;
 use crate::reply::{Note, Reply};
-use crate::variables::{ReplyFacts, UpstreamFacts};
+use crate::variables::{EarlierReply, EarlierUpstream, ReplyFacts, UpstreamFacts};
 
 /// The facts before anything is sent. `headers` are those of the reply as it came.
 pub(crate) fn before_sending<'a>(
@@ -36,6 +36,16 @@ pub(crate) fn before_sending<'a>(
         body_bytes: 0,
         uncoded: None,
         complete: false,
+    }
+}
+
+/// What is kept of a reply whose request goes on elsewhere.
+pub(crate) fn earlier(reply: &Reply, pool: Option<&str>) -> EarlierReply {
+    let told = before_sending(reply.status, &reply.note, &reply.headers, pool);
+    EarlierReply {
+        fields: if reply.is_error { HeaderMap::new() } else { reply.headers.clone() },
+        upstream: told.upstream.as_ref().map(EarlierUpstream::of),
+        ..EarlierReply::default()
     }
 }
 

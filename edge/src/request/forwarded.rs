@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use crate::request::Request;
 use crate::request::client::Client;
 use crate::request::via::Via;
-use crate::settings::{RealIpHeader, TrustedProxies};
+use crate::settings::{ForwardingRules, HostRule, RealIpHeader, TrustedProxies};
 use http1::head::Scheme;
 
 /// Whether this peer is believed about its client.
@@ -90,6 +90,8 @@ pub(crate) struct Origin {
     /// The host, and the port if one was named.
     pub(crate) authority: String,
     pub(crate) port: u16,
+    /// What somebody who is not trusted has said of it.
+    pub(crate) claims: HeaderMap,
 }
 
 /// Decides who asks for what. Afterwards `headers` hold no such field that cannot be believed, and none that
@@ -98,7 +100,7 @@ pub(crate) fn settle(
     headers: &mut HeaderMap,
     via: &Via,
     host: Option<Authority<'_>>,
-    trusted: TrustedProxies<'_>,
+    ForwardingRules { trusted, hosts, keeps_claims }: ForwardingRules<'_>,
 ) -> Result<Origin, Refusal> {
     fields::remove(headers, is_rewriting);
     let mut origin = Origin {
@@ -106,9 +108,17 @@ pub(crate) fn settle(
         scheme: via.scheme,
         authority: host.map_or("", |host| host.as_str()).to_owned(),
         port: via.port,
+        claims: HeaderMap::new(),
     };
     if !trusts(trusted.proxies, via.peer) {
-        fields::remove(headers, |name| is_forwarding(name) || trusted.is_field(name));
+        let is_claim = |name: &str| is_forwarding(name) || trusted.is_field(name);
+        if keeps_claims {
+            let claims = headers.iter().filter(|(name, _)| is_claim(name.as_str()));
+            for (name, value) in claims {
+                origin.claims.append(name, value.clone());
+            }
+        }
+        fields::remove(headers, is_claim);
         return Ok(origin);
     }
     if let Some(address) = real_ip(headers, trusted) {
@@ -118,7 +128,7 @@ pub(crate) fn settle(
         origin.scheme = scheme;
         agree(headers, scheme);
     }
-    settle_host(headers, host, &mut origin)?;
+    settle_host(headers, host, hosts, &mut origin)?;
     Ok(origin)
 }
 
@@ -142,12 +152,14 @@ fn agree(headers: &mut HeaderMap, settled: Scheme) {
 fn settle_host(
     headers: &mut HeaderMap,
     host: Option<Authority<'_>>,
+    hosts: HostRule<'_>,
     origin: &mut Origin,
 ) -> Result<(), Refusal> {
     let told = match first(headers, X_FORWARDED_HOST).filter(|told| !told.is_empty()) {
         Some(told) => Some(Authority::read(told.as_bytes())?.as_str().to_owned()),
         None => None,
     };
+    let told = told.filter(|told| hosts(&origin.authority, told));
     let has_port = match &told {
         Some(told) => Authority::read(told.as_bytes())?.port().is_some(),
         None => host.is_some_and(|host| host.port().is_some()),
@@ -179,7 +191,6 @@ const DEFAULT_PORTS: [u16; 2] = [80, 443];
 
 /// The first element of the field's last line. A proxy that adds a line of its own leaves the client's before
 /// it, and one that adds to a list leaves what the outermost proxy said at its front.
-/// that adds to a list leaves what the outermost proxy said at its front.
 fn first<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let line = headers.get_all(name).iter().next_back()?;
     line.to_str().ok()?.split(',').next().map(str::trim)

@@ -10,7 +10,9 @@ use parking_lot::Mutex;
 use crate::request::client::{Client, protocol};
 use crate::request::path::{self, split};
 use crate::request::{Arrival, Request, Upgrade};
-use crate::variables::{DocumentRoot, Facts, FieldSource, LimitStatus, RequestFacts, RouteFacts, Values};
+use crate::variables::{
+    DocumentRoot, EarlierReply, Facts, FieldSource, LimitStatus, RequestFacts, RouteFacts, Values,
+};
 
 pub(crate) struct RequestSnapshot {
     method: Method,
@@ -38,8 +40,8 @@ struct ReachedPlace {
     args: Option<String>,
     document_root: Option<Arc<DocumentRoot>>,
     values: Values,
-    /// The fields of the application's reply that has sent it there.
-    upstream: Option<Arc<HeaderMap>>,
+    /// The application's reply that has sent it there.
+    upstream: Option<Arc<EarlierReply>>,
     /// Who has asked, as this place sees it.
     client: Option<Client>,
 }
@@ -125,6 +127,7 @@ impl RequestSnapshot {
             body: self.arrival.body.as_deref(),
             upstream: place.upstream.as_deref(),
             proxied: self.arrival.proxied.as_deref(),
+            claims: self.arrival.claims.as_deref(),
             peer: self.arrival.peer,
             endless: None,
         };

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::variables::expression::{self, Expression};
+use crate::variables::expression::{self, EndlessSearch, Expression};
 
 type NameTable = HashMap<Box<str>, usize, ahash::RandomState>;
 
@@ -56,20 +56,25 @@ impl ServerNames {
     /// The site for a Host as received: the exact name, else the longest "*.name", else the longest "name.*",
     /// else the first regex, else the default site. `None`: a regex cannot be searched to its end.
     pub(crate) fn choose(&self, host: &str) -> Option<usize> {
+        Some(self.named(host).ok()?.unwrap_or(self.default))
+    }
+
+    /// The site that names this Host, if one does.
+    pub(crate) fn named(&self, host: &str) -> Result<Option<usize>, EndlessSearch> {
         let name = name_of(host);
         if let Some(site) = self.exact.get(name.as_ref()) {
-            return Some(*site);
+            return Ok(Some(*site));
         }
         let wildcard = self.leading.longest_end(&name).or_else(|| self.trailing.longest_beginning(&name));
         if wildcard.is_some() {
-            return wildcard;
+            return Ok(wildcard);
         }
         for (regex, site) in &self.regexes {
-            if regex.is_match(name.as_bytes()).ok()? {
-                return Some(*site);
+            if regex.is_match(name.as_bytes())? {
+                return Ok(Some(*site));
             }
         }
-        Some(self.default)
+        Ok(None)
     }
 
     fn add(&mut self, name: &str, site: usize) -> Result<(), String> {

@@ -20,6 +20,7 @@ use crate::variables::application_work::ApplicationWork;
 use crate::variables::basic_credentials;
 use crate::variables::body_copy::BodyCopy;
 use crate::variables::document_root::DocumentRoot;
+use crate::variables::earlier_reply::EarlierReply;
 use crate::variables::expression::EndlessSearch;
 use crate::variables::facts::connection::of_connection;
 use crate::variables::facts::upstream::of_upstream;
@@ -75,10 +76,12 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) server: Option<IpAddr>,
     /// Its body; `None`: there is none, or it is not kept.
     pub(crate) body: Option<&'a BodyCopy>,
-    /// The fields of the application's reply that has sent it where it is.
-    pub(crate) upstream: Option<&'a HeaderMap>,
+    /// The application's reply that has sent it where it is.
+    pub(crate) upstream: Option<&'a EarlierReply>,
     /// What a proxy has said of the connection.
     pub(crate) proxied: Option<&'a ProxyAddresses>,
+    /// Fields in which somebody who is not trusted speaks of the client; they are not among `fields`.
+    pub(crate) claims: Option<&'a HeaderMap>,
     /// Who has sent it: the client, or a proxy; `None`: nobody has looked.
     pub(crate) peer: Option<SocketAddr>,
     /// Is set if a regular expression that a variable needs cannot be searched to its end; `None`: nothing
@@ -228,7 +231,7 @@ impl<'a> Facts<'a> {
             Variable::ReplyField(name) => self.reply_field(name),
             Variable::UpstreamField(name) => {
                 let here = self.reply.and_then(|reply| FieldSource::Map(reply.headers).joined(name));
-                here.or_else(|| FieldSource::Map(self.request.upstream?).joined(name))
+                here.or_else(|| FieldSource::Map(&self.request.upstream?.fields).joined(name))
             }
             Variable::UpstreamCookie(name) => set_cookie(self.reply?.headers, name).map(Cow::Borrowed),
             Variable::Capture(number) => self.values.capture(*number).map(Cow::Borrowed),
@@ -329,7 +332,7 @@ impl<'a> Facts<'a> {
     }
 
     fn of_reply(&self, variable: KnownVariable) -> Option<Cow<'a, [u8]>> {
-        let reply = &self.reply?;
+        let Some(reply) = &self.reply else { return self.of_earlier_reply(variable) };
         Some(match variable {
             KnownVariable::Status => number(reply.status),
             KnownVariable::BodyBytesSent => number(reply.body_bytes),
@@ -343,8 +346,20 @@ impl<'a> Facts<'a> {
             }
             KnownVariable::ProxyHost => return reply.pool.map(text),
             KnownVariable::GzipRatio => return ratio(reply.uncoded?, reply.body_bytes),
-            _ => return of_upstream(&reply.upstream?, variable),
+            _ => match &reply.upstream {
+                Some(upstream) => return of_upstream(upstream, variable),
+                None => return self.of_earlier_reply(variable),
+            },
         })
+    }
+
+    /// As in nginx, the page of an error knows what the application has done before it.
+    fn of_earlier_reply(&self, variable: KnownVariable) -> Option<Cow<'a, [u8]>> {
+        let earlier = self.request.upstream?;
+        match variable {
+            KnownVariable::Status => earlier.status.map(number),
+            _ => of_upstream(&earlier.upstream.as_ref()?.facts(), variable),
+        }
     }
 
     /// X-Forwarded-For as far as it is believed.
@@ -362,7 +377,8 @@ impl<'a> Facts<'a> {
         if *name == http::header::CONTENT_LENGTH {
             return self.request.length.map(number);
         }
-        self.request.fields.joined(name)
+        let sent = self.request.fields.joined(name);
+        sent.or_else(|| FieldSource::Map(self.request.claims?).joined(name))
     }
 
     /// The host without port; the site's first name if the request names none.

@@ -30,8 +30,8 @@ fn ask(stack: &Stack, head: &str) -> (Client, weir_tests::Response) {
 
 both_topologies!(characters_that_clients_do_not_encode_are_encoded_for_the_application, SETTINGS);
 fn characters_that_clients_do_not_encode_are_encoded_for_the_application(stack: &Stack) {
-    let raw = r#"?filter={"a":2}&b=<c>|^`\"#;
-    let encoded = "?filter=%7B%22a%22:2%7D&b=%3Cc%3E%7C%5E%60%5C";
+    let raw = r#"?filter={"a":2}&b=<c>|^`\&c=é日"#;
+    let encoded = "?filter=%7B%22a%22:2%7D&b=%3Cc%3E%7C%5E%60%5C&c=%C3%A9%E6%97%A5";
     for prefix in ["", "/cached"] {
         let (_, seen) = ask(stack, &format!("GET {prefix}/echo-environ{raw} HTTP/1.1\r\nHost: localhost"));
         let seen = seen.expect(200).json();
@@ -47,6 +47,13 @@ fn characters_that_clients_do_not_encode_are_encoded_for_the_application(stack: 
     assert_eq!(
         (&path["REQUEST_URI"], &path["PATH_INFO"]),
         (&"/echo-environ/%7Ba%7D%7Cb".into(), &"/echo-environ/{a}|b".into())
+    );
+    // curl sends what it is given; WSGI has bytes as characters of the same number.
+    let (_, path) = ask(stack, "GET /echo-environ/é HTTP/1.1\r\nHost: localhost");
+    let path = path.expect(200).json();
+    assert_eq!(
+        (&path["REQUEST_URI"], &path["PATH_INFO"]),
+        (&"/echo-environ/%C3%A9".into(), &"/echo-environ/\u{c3}\u{a9}".into())
     );
 }
 

@@ -247,3 +247,37 @@ fn root_without_a_user_serves_as_nobody_from_all_threads() {
         assert!(answers(port));
     }
 }
+
+/// The directory of log and pid file is root's, and requests are served by nobody.
+#[test]
+fn logs_are_opened_again_and_the_pid_file_is_removed_although_requests_have_less_rights() {
+    use std::io::{Read, Write};
+    use std::os::unix::fs::PermissionsExt;
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let port = free_port();
+    let directory = directory(&serving(port, "off").replace("user root;\n", ""));
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::File::create(directory.path().join("html/long.bin")).unwrap().set_len(64 << 20).unwrap();
+    let mut command = Command::new(binary("weir"));
+    command.args(["nginx", "-p"]).arg(directory.path()).args(["-c", "nginx.conf"]);
+    let process = Process::start("nginx", &mut command, directory.path());
+    let pid = directory.path().join("nginx.pid");
+    process.wait_until("writes its pid file", || pid.exists());
+
+    let log = directory.path().join("error.log");
+    fs::rename(&log, directory.path().join("error.log.1")).unwrap();
+    let reopen = weir_nginx(directory.path(), &["-c", "nginx.conf", "-s", "reopen"]);
+    assert_eq!(reopen.status.code(), Some(0), "{}", stderr(&reopen));
+    until("there is a new log", || log.exists().then_some(()));
+
+    // A reply that is not read keeps the process from draining at once.
+    let mut slow = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    slow.write_all(b"GET /long.bin HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    slow.read_exact(&mut [0; 12]).unwrap();
+    let stop = weir_nginx(directory.path(), &["-c", "nginx.conf", "-s", "stop"]);
+    assert_eq!(stop.status.code(), Some(0), "{}", stderr(&stop));
+    assert_eq!(process.wait().code(), Some(0));
+    assert!(!pid.exists());
+}

@@ -50,6 +50,60 @@ fn two_sites_behind_one_balancer_share_nothing(stack: &Stack) {
     stack.get_with("/count/a", &[("X-Forwarded-Host", "a b")]).expect(400);
 }
 
+fn within_site() -> String {
+    format!("forwarded_host = \"within_site\"\n{TRUSTING}")
+}
+
+fn not_told() -> String {
+    format!("forwarded_host = \"off\"\n{TRUSTING}")
+}
+
+/// What the application sees as Host, for these Host and X-Forwarded-Host. The second site has nothing there.
+fn told(stack: &Stack, host: &str, forwarded: &str) -> Option<String> {
+    let mut client = stack.connect();
+    client
+        .send(format!("GET /echo-environ HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-Host: {forwarded}\r\n\r\n"));
+    let response = client.response("GET");
+    (response.status == 200).then(|| response.json()["HTTP_HOST"].as_str().unwrap().to_owned())
+}
+
+// Balancers such as AWS's and Cloudflare hand on what clients write into X-Forwarded-Host: what they guard
+// by its host would be walked past.
+both_topologies!(x_forwarded_host_leads_nobody_away_from_a_site_that_host_names, TRUSTING);
+fn x_forwarded_host_leads_nobody_away_from_a_site_that_host_names(stack: &Stack) {
+    for (host, forwarded, seen) in [
+        ("a.example", "b.example", Some("a.example")),
+        ("A.example.:80", "b.example:80", Some("a.example")),
+        ("b.example", "a.example", None),
+        ("a.example", "a.example:9000", Some("a.example:9000")),
+        ("inner", "a.example", Some("a.example")),
+        ("inner", "b.example", None),
+    ] {
+        let found = told(stack, host, forwarded);
+        let found = found.as_deref().map(|found| found.trim_end_matches(":80").trim_end_matches('.'));
+        assert_eq!(found.map(str::to_ascii_lowercase).as_deref(), seen, "{host}, {forwarded}");
+    }
+}
+
+both_topologies!(x_forwarded_host_chooses_no_site_where_settings_say_so, within_site());
+fn x_forwarded_host_chooses_no_site_where_settings_say_so(stack: &Stack) {
+    for (host, forwarded, seen) in [
+        ("inner", "a.example", Some("a.example")),
+        ("inner", "b.example", Some("inner")),
+        ("a.example", "b.example", Some("a.example")),
+        ("b.example", "a.example", None),
+    ] {
+        assert_eq!(told(stack, host, forwarded).as_deref(), seen, "{host}, {forwarded}");
+    }
+}
+
+both_topologies!(x_forwarded_host_is_removed_where_settings_say_so, not_told());
+fn x_forwarded_host_is_removed_where_settings_say_so(stack: &Stack) {
+    for host in ["a.example", "inner"] {
+        assert_eq!(told(stack, host, "a.example:9000").as_deref(), Some(host));
+    }
+}
+
 both_topologies!(the_scheme_is_what_the_nearest_trusted_proxy_says, TRUSTING);
 fn the_scheme_is_what_the_nearest_trusted_proxy_says(stack: &Stack) {
     let https: &[&[(&str, &str)]] = &[
@@ -192,4 +246,37 @@ fn links_are_right_whatever_the_protocol_to_the_server(stack: &Stack) {
             }
         }
     }
+}
+
+const RULED: &str = r#"
+[[edge.site]]
+[[edge.site.location]]
+match = "/"
+pool = "app"
+[[edge.site.location.rule]]
+when = { "$http_x_forwarded_for" = "~ ^203\\.0\\.113\\." }
+return = "403"
+"#;
+
+fn known() -> String {
+    format!("untrusted_variables = true\n{RULED}")
+}
+
+/// Asks on behalf of a client: the status, and what the application is told.
+fn on_behalf(stack: &Stack, client: &str) -> (u16, String) {
+    let response = stack.get_with("/echo-environ", &[("X-Forwarded-For", client)]);
+    (response.status, response.text())
+}
+
+both_topologies!(what_nobody_is_trusted_to_say_is_empty, RULED);
+fn what_nobody_is_trusted_to_say_is_empty(stack: &Stack) {
+    assert_eq!(on_behalf(stack, "203.0.113.9").0, 200);
+}
+
+both_topologies!(rules_know_what_nobody_is_trusted_to_say_where_settings_want_it, known());
+fn rules_know_what_nobody_is_trusted_to_say_where_settings_want_it(stack: &Stack) {
+    assert_eq!(on_behalf(stack, "203.0.113.9").0, 403);
+    let (status, told) = on_behalf(stack, "198.51.100.7");
+    assert_eq!(status, 200);
+    assert!(!told.contains("198.51.100.7"), "{told}");
 }

@@ -208,7 +208,7 @@ fn targets_and_hosts_that_mean_two_things_are_refused(stack: &Stack) {
             ("C09", b"GET %PATH#fragment HTTP/1.1\r\nHost: localhost\r\n\r\n", BAD),
             ("C10", b"GET %PATH x HTTP/1.1\r\nHost: localhost\r\n\r\n", BAD),
             ("C10b", b"GET %PATH\x01 HTTP/1.1\r\nHost: localhost\r\n\r\n", BAD),
-            ("C10d", b"GET %PATH\xc3\xa4 HTTP/1.1\r\nHost: localhost\r\n\r\n", BAD),
+            ("C10d", b"GET %PATH\xe4 HTTP/1.1\r\nHost: localhost\r\n\r\n", BAD),
             ("C11", b"GET %PATH%00 HTTP/1.1\r\nHost: localhost\r\n\r\n", BAD),
             ("C11b", b"GET %PATH%zz HTTP/1.1\r\nHost: localhost\r\n\r\n", BAD),
             ("C11c", b"GET %PATH%4 HTTP/1.1\r\nHost: localhost\r\n\r\n", BAD),

@@ -27,6 +27,8 @@ location = [
   { match = "/assets/", expires = "max", log_not_found = false },
   { match = "/api/", pool = "app", cache = { ttl = "60s" } },
   { match = "/api/raw/", pool = "app", intercept_errors = true, error_page = { "404" = "=200 /index.html" } },
+  { match = "/api/fall/", pool = "app", intercept_errors = true, error_page = { "404 301" = "= @other" } },
+  { match = "@other", pool = "app" },
   { match = "/dead/", pool = "nobody" },
 ]
 [[wsgi_adapter.pool]]
@@ -62,6 +64,15 @@ fn a_single_page_application_before_an_api(stack: &Stack) {
     stack.get("/api/count/e?status=404").expect(404);
     let instead = stack.get("/api/raw/count/e?status=404").expect(200);
     assert_eq!((instead.text().as_str(), instead.field("cache-status")), ("the application", None));
+    // What was sent to the application is gone: nothing else may be asked, and the error is a whole reply.
+    let mut posting = stack.connect();
+    for (status, length) in [("404", 5), ("301", 5), ("404", 300_000)] {
+        let body = vec![b'x'; length];
+        let fields = [("Content-Length", &*length.to_string())];
+        let target = format!("/api/fall/count/posted?status={status}");
+        let error = posting.ask("POST", &target, &fields, &body).expect(status.parse().unwrap());
+        assert!(error.text().contains(&format!("<h1>{status}")), "{}", error.text());
+    }
     // Conditions do not make the page of an error half a page.
     let part = stack.get_with("/dead/", &[("Range", "bytes=0-3"), ("If-None-Match", "*")]).expect(502);
     assert_eq!(part.text(), "come back later");
@@ -148,6 +159,9 @@ fn odd_answers(stack: &Stack) {
     assert!(page.text().contains("<a href=\"a.txt\">a.txt</a>"), "{}", page.text());
     assert_eq!(stack.get("/json/").expect(200).json()[0]["name"], "b.txt");
     assert_eq!(stack.get("/of/x?name=a.txt").expect(200).text(), "list/a.txt");
+    write(stack, "www/list/.well-known/security.txt", "whom to tell");
+    let known = stack.get("/of/x?name=.well-known/security.txt").expect(200);
+    assert_eq!(known.text(), "whom to tell", "the settings may lead there from any depth");
     for outside in ["../secret", "..%2fsecret", "/etc/passwd", "a.txt/../../secret"] {
         let answer = stack.get(&format!("/of/x?name={outside}"));
         assert!(matches!(answer.status, 403 | 404), "{outside}: {} {}", answer.status, answer.text());

@@ -73,7 +73,7 @@ pub(super) fn run(arguments: Arguments, configuration: Configuration) -> anyhow:
         let running = started?;
         fs::write(&pid, format!("{}\n", std::process::id()))
             .map_err(|error| anyhow::anyhow!("[emerg] open() \"{pid}\" failed: {error}"))?;
-        tokio::spawn(obey(Signals::new()?, shutdown, pid.clone(), log));
+        obey_apart(shutdown, pid.clone(), log)?;
         Ok::<_, anyhow::Error>(running)
     });
     forget(&pid);
@@ -160,6 +160,24 @@ impl Signals {
             winch: signal(SignalKind::window_change())?,
         })
     }
+}
+
+/// Obeys signals on a thread of its own, which keeps the rights of the one that starts it: those of `user`
+/// may not be enough to open a log again, or to remove the pid file.
+fn obey_apart(shutdown: Shutdown, pid: String, log: Option<String>) -> anyhow::Result<()> {
+    let obeying = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            obey(Signals::new()?, shutdown, pid, log).await;
+            Ok::<_, std::io::Error>(())
+        })
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        if let Err(error) = obeying() {
+            tracing::error!("signals are not obeyed: {error}");
+        }
+    })?;
+    Ok(())
 }
 
 /// QUIT lets requests finish; TERM and INT stop at once; USR1 opens the logs again.

@@ -64,6 +64,7 @@ impl<'a> Target<'a> {
             return Err(Refusal::TargetEscape);
         }
         let plain = !escaped && !has_odd_segments(path);
+        // Nobody knows which letters other bytes stand for.
         let text = str::from_utf8(bytes).map_err(|_| Refusal::TargetCharacter)?;
         let path = u32::try_from(path_end).map_err(|_| Refusal::RequestLineTooLong)?;
         Ok(Self { text, path, scheme: None, plain, odd: odd_path || odd_query })
@@ -230,6 +231,8 @@ mod tests {
             ("/", "/"),
             ("/a?b=%22&c=[1]", "/a?b=%22&c=[1]"),
             (r#"/?filter={"a":2}"#, "/?filter=%7B%22a%22:2%7D"),
+            ("/caf\u{e9}/\u{65e5}?\u{fc}=\u{1f600}", "/caf%C3%A9/%E6%97%A5?%C3%BC=%F0%9F%98%80"),
+            ("/\u{85}\u{2028}\u{feff}", "/%C2%85%E2%80%A8%EF%BB%BF"),
             ("/a<b>^`{c}|\\\"?<>^`{}|\\\"", "/a%3Cb%3E%5E%60%7Bc%7D%7C%5C%22?%3C%3E%5E%60%7B%7D%7C%5C%22"),
         ];
         for (text, encoded) in cases {

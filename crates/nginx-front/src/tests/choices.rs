@@ -161,7 +161,8 @@ fn the_application_may_be_asked_otherwise() {
 fn redirects_of_the_application_are_those_of_the_place() {
     let table = settings(
         "server { location /a/ { proxy_pass http://a:1/b/; } location /c/ { proxy_pass http://a:1; proxy_redirect default; } \
-         location /d/ { proxy_pass http://a:1; } location /e/ { proxy_pass http://a:1/b/; proxy_redirect off; } }",
+         location /d/ { proxy_pass http://a:1; } location /e/ { proxy_pass http://a:1/b/; proxy_redirect off; } \
+         location /f/ { proxy_pass http://a:1; proxy_set_header Host $host; } }",
     );
     let rewrite = |index: usize| {
         let location = at(&table, &format!("edge.site.0.location.{index}"));
@@ -169,7 +170,9 @@ fn redirects_of_the_application_are_those_of_the_place() {
     };
     assert_eq!(rewrite(0).as_deref(), Some(r#"[["http://a:1/b/", "/a/"]]"#));
     assert_eq!(rewrite(1).as_deref(), Some(r#"[["http://a:1/", "/"]]"#));
-    assert_eq!((rewrite(2), rewrite(3)), (None, None));
+    // An application that is told of no other host names its own.
+    assert_eq!(rewrite(2).as_deref(), Some(r#"[["http://a:1/", "/"]]"#));
+    assert_eq!((rewrite(3), rewrite(4)), (None, None));
 }
 
 #[test]
@@ -191,6 +194,24 @@ fn host_and_scheme_may_be_told_otherwise() {
     assert_eq!(told(1, "host").as_deref(), Some("\"b:80\""));
     assert_eq!(told(1, "scheme"), None);
     assert_eq!((told(2, "host"), told(3, "host").as_deref()), (None, Some("\"$server_name\"")));
+}
+
+#[test]
+fn whoever_a_variable_names_is_the_host() {
+    let table = settings(
+        "map $arg_x $app { default 127.0.0.1:1; } server { location /a { proxy_pass http://$app/b; } \
+         location /b { proxy_pass https://$arg_b.s3.example:443; proxy_set_header Host $proxy_host; } \
+         location /c { set $to $arg_to; proxy_pass $to; } location /d { proxy_pass http://$app; \
+         proxy_set_header Host $http_host; } location /e { proxy_pass http://$app; weir_microcache 1s; } }",
+    );
+    let host = |index: usize| {
+        let location = at(&table, &format!("edge.site.0.location.{index}"));
+        location.get("pool_request").and_then(|wanted| wanted.get("host")).map(shown)
+    };
+    assert_eq!(host(0).as_deref(), Some("\"$app\""));
+    assert_eq!(host(1).as_deref(), Some("\"$arg_b.s3.example\""));
+    assert_eq!(host(2).as_deref(), Some("\"$to\""));
+    assert_eq!((host(3), host(4)), (None, None));
 }
 
 #[test]

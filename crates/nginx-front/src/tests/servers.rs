@@ -52,3 +52,19 @@ fn names_are_looked_up_by_the_resolver_of_the_file() {
     assert_eq!(at(&table, "wsgi_adapter.pool.1.servers.2.again").as_bool(), Some(true));
     assert_eq!(at(&table, "wsgi_adapter.pool.1.servers.2.weight").as_integer(), Some(2));
 }
+
+#[test]
+fn what_anybody_says_of_clients_is_known_and_chooses_no_server() {
+    let of = |text: &str, key: &str| settings(text)["edge"].get(key).map(shown);
+    let balanced = "log_format l '$http_x_forwarded_for'; access_log /l l; \
+                    server { set_real_ip_from 10.0.0.0/8; root /x; }";
+    assert_eq!(of(balanced, "untrusted_variables").as_deref(), Some("true"));
+    assert_eq!(of(balanced, "forwarded_host").as_deref(), Some("\"within_site\""));
+    let relying =
+        "server { if ($http_x_forwarded_proto = http) { return 301 https://$host$request_uri; } root /x; }";
+    assert_eq!(of(relying, "forwarded_host").as_deref(), Some("\"off\""));
+    let by_host = "server { root /x; add_header X-Host $http_x_forwarded_host; }";
+    assert_eq!(of(by_host, "forwarded_host").as_deref(), Some("\"within_site\""));
+    let plain = "server { root /x; }";
+    assert_eq!((of(plain, "forwarded_host"), of(plain, "untrusted_variables")), (None, None));
+}

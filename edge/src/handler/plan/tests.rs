@@ -120,7 +120,8 @@ fn with_request<T>(text: &str, judge: impl FnOnce(Request) -> T) -> T {
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
     let via = Via::accepted((peer, 80), 0, 0);
     let body = RequestBody::announced(head.framing).0;
-    let request = Request::new(Config::default().trusted(), &head, &via, body).unwrap();
+    let settings = Config::default();
+    let request = Request::new(settings.forwarding(&|_, _| true), &head, &via, body).unwrap();
     judge(Request { upgrade: Upgrade::of_head(&head), ..request })
 }
 

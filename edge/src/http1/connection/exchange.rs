@@ -63,7 +63,9 @@ impl Connection {
             }
             None => RequestBody::announced(head.framing),
         };
-        let mut request = Request::new(self.edge.settings.trusted(), head, &self.via, body)?;
+        let sites = self.edge.routes.load();
+        let hosts = |asked: &str, told: &str| self.edge.may_be_told(&sites, &self.via, (asked, told));
+        let mut request = Request::new(self.edge.settings.forwarding(&hosts), head, &self.via, body)?;
         request.arrival.head = head_bytes;
         request.arrival.tls = self.stream.session().cloned();
         if let Some(proxied) = &self.proxied {

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::{is_forwarding, settle};
 use crate::request::Via;
-use crate::settings::{RealIpHeader, TrustedProxies};
+use crate::settings::{ForwardingRules, RealIpHeader, TrustedProxies};
 
 /// Decides who sent these fields: by way of a proxy that is trusted, and of one that is not.
 #[doc(hidden)]
@@ -26,13 +26,14 @@ pub fn settle_forwarded(headers: HeaderMap) {
 fn settle_from(mut headers: HeaderMap, trusted: TrustedProxies<'_>) {
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
     let via = Via::accepted((peer, 80), 0, 1);
-    let Ok(origin) = settle(&mut headers, &via, None, trusted) else { return };
+    let rules = ForwardingRules { trusted, hosts: &|_, _| true, keeps_claims: false };
+    let Ok(origin) = settle(&mut headers, &via, None, rules) else { return };
     if trusted.proxies.is_empty() {
         assert!(origin.client.address == peer.ip() && origin.scheme == Scheme::Http);
         assert!(!headers.keys().any(|name| is_forwarding(name.as_str())), "believed from anybody");
     }
     let left = headers.clone();
-    let again = settle(&mut headers, &via, None, trusted);
+    let again = settle(&mut headers, &via, None, rules);
     assert_eq!((again, headers), (Ok(origin), left));
 }
 

@@ -26,8 +26,10 @@ fn settled_by(
     }
     let via = Via::accepted((peer.parse().unwrap(), 8080), 0, 0);
     let host = (!host.is_empty()).then(|| Authority::read(host.as_bytes()).unwrap());
-    let origin =
-        settle(&mut headers, &via, host, TrustedProxies { proxies: &trusted, field, recursive: true })?;
+    let trusted = TrustedProxies { proxies: &trusted, field, recursive: true };
+    let hosts = |_: &str, told: &str| told != "guarded.example";
+    let rules = ForwardingRules { trusted, hosts: &hosts, keeps_claims: true };
+    let origin = settle(&mut headers, &via, host, rules)?;
     let left = headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
     Ok((origin, left.collect()))
 }
@@ -154,6 +156,7 @@ fn nothing_contradicts_what_is_settled() {
         ["x-forwarded-host: a.example:8443", "x-forwarded-port: 8443"]
     );
     assert_eq!(left_of(&[("x-forwarded-host", ""), ("x-forwarded-port", "junk")]), [""; 0]);
+    assert_eq!(left_of(&[("x-forwarded-host", "guarded.example")]), [""; 0]);
     assert_eq!(left_of(&[("x-original-url", "/admin"), ("proxy", "x")]), [""; 0]);
 }
 
@@ -175,6 +178,9 @@ fn the_host_is_what_the_client_named_to_the_outermost_proxy() {
         ("own.example", "", "0", "own.example", 8080),
         ("", "", "8443", "", 8443),
         ("", "a.example", "", "a.example", 8080),
+        // What may not be told counts as not told.
+        ("own.example", "guarded.example", "", "own.example", 8080),
+        ("own.example", "guarded.example", "8443", "own.example:8443", 8443),
     ];
     for (host, forwarded, port, authority, told) in cases {
         let fields = [("x-forwarded-host", *forwarded), ("x-forwarded-port", *port)];

@@ -45,6 +45,7 @@ fn facts<'a>(fields: &'a HeaderMap, values: &'a Values) -> Facts<'a> {
         body: None,
         upstream: None,
         proxied: None,
+        claims: None,
         peer: None,
         endless: None,
     };
