@@ -6,7 +6,18 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-ACCEPTS = frozenset(("accept", "accept-language"))
+# What the application is shown of a visitor while it makes a shared page (`weir show fields`), but for the coding, which
+# is Weir's own matter.
+FIELDS = frozenset(
+    "accept accept-charset accept-language accept-datetime user-agent prefer dnt sec-gpc save-data device-memory dpr"
+    " viewport-width width downlink ect rtt sec-ch-ua sec-ch-ua-arch sec-ch-ua-bitness sec-ch-ua-form-factors"
+    " sec-ch-ua-full-version sec-ch-ua-full-version-list sec-ch-ua-mobile sec-ch-ua-model sec-ch-ua-platform"
+    " sec-ch-ua-platform-version sec-ch-ua-wow64 sec-ch-prefers-color-scheme sec-ch-prefers-reduced-motion"
+    " sec-ch-prefers-reduced-transparency sec-ch-device-memory sec-ch-dpr sec-ch-viewport-height sec-ch-viewport-width"
+    " sec-ch-width".split()
+)
+# Nobody knows here whether a view asks, or what writes a log.
+ACCEPTS = FIELDS - {"user-agent"}
 
 
 def watch(note: Callable[[str], None]) -> None:

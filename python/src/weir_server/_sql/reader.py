@@ -15,6 +15,8 @@ REFRESH = re.compile(
 )
 # What other tables that refer to these lose is changed too.
 CASCADE = re.compile(r"\s*(?:TRUNCATE|DROP)\b.*\bCASCADE\b", re.IGNORECASE | re.DOTALL)
+DEFINES = re.compile(r"\s*(?:CREATE|ALTER|DROP)\s+(?!TEMP)", re.IGNORECASE)
+REMOVES = re.compile(r"\b(?:DELETE|REPLACE|MERGE|TRUNCATE|DROP)\b", re.IGNORECASE)
 # Words such as REPLACE and UPDATE stand in queries too: as a function, as a lock, in a text.
 QUERY = re.compile(r"[\s(]*(?:SELECT|WITH|VALUES|TABLE)\b", re.IGNORECASE)
 NAME = r"""(?:[\w$.]|"[^"]*"|`[^`]*`|\[[^\]]*\])+"""
@@ -47,6 +49,7 @@ def read(sql: str, schema: Schema, mark: str = "%s") -> Statement:
         found = _roughly(sql, schema, mark)
     found.asks_clock = CLOCK.search(sql) is not None
     found.asks_calendar = CALENDAR.search(sql) is not None
+    found.defines = DEFINES.match(sql) is not None
     return found
 
 
@@ -67,6 +70,7 @@ def _roughly(sql: str, schema: Schema, mark: str) -> Statement:
         found.written = set(schema)
     elif may_write(sql):
         found.written = set(found.tables)
+    found.may_remove = bool(found.written) and REMOVES.search(sql) is not None
     return found
 
 
