@@ -18,7 +18,7 @@ from weir_server import _tags, _writes
 from weir_server._admin import Admin
 from weir_server._sender import Sender, Ticket, drain_at_exit
 from weir_server._sql import Insert, Statement, Table
-from weir_server.django import capture, commits
+from weir_server.django import capture, commits, replicas
 from weir_server.django.address import addresses, write_down
 from weir_server.django.commits import LOST
 from weir_server.django.conf import conf
@@ -75,6 +75,7 @@ def noticed(execute: Execute, sql: Any, parameters: Any, many: bool, context: di
             forget_database()
         if recorder is not None:
             recorder.note(statement, text, parameters)
+            recorder.timed = recorder.timed or replicas.is_late(connection)
         if statement.unknown and CALLS.match(text):
             called(connection, text)
         if statement.transaction:
@@ -208,6 +209,10 @@ def deliver(tags: set[str]) -> None:
     ticket = sender().send({*tags, _tags.EVERYTHING})
     if is_awaited():
         begun().append(ticket)
+    lag = conf().lag
+    if lag:
+        # A page may have been made from a replica since.
+        sender().send_after(lag, {*tags, _tags.EVERYTHING})
 
 
 @cache
