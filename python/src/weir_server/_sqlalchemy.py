@@ -336,14 +336,22 @@ def kind_of(column: "sa.Column[Any]") -> str | None:
 
 
 def tag(thing: Any, **field: Any) -> str:
-    """The tag of a row, a model or a field's value: `tag(article)`, `tag(Article)`, `tag(Article, slug="x")`."""
+    """The tag of a row, a model or a field's value: `tag(article)`, `tag(Article)`, `tag(Article, slug="x")`.
+
+    Rows with a key of several columns, or of a type that has no tags, are their table.
+    """
     if isinstance(thing, str):
         return thing
     found: Any = sa.inspect(thing)
-    label = label_of(str(getattr(found, "mapper", found).local_table.name))
+    mapper = getattr(found, "mapper", found)
+    table = known(mapper.local_table)
     if not isinstance(thing, type):
-        return _tags.row(label, None, found.identity[0])
+        return table.label if table.pk is None else _tags.row(table.label, None, found.identity[0])
     if not field:
-        return label
+        return table.label
     name, value = next(iter(field.items()))
-    return _tags.row(label, name, value)
+    # An attribute may have another name than its column.
+    column = mapper.columns[name].name if name in mapper.columns else name
+    if column == table.pk:
+        return _tags.row(table.label, None, value)
+    return _tags.row(table.label, column, value) if column in table.pins else table.label
