@@ -11,7 +11,6 @@ from django.utils import timezone, translation
 
 from weir_server.django import WeirMiddleware
 
-
 # What each edge says.
 EDGE = {"Weir-Admin": "off"}
 

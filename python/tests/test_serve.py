@@ -302,16 +302,15 @@ def test_reload_for_what_lies_beside_the_working_directory(site: Path, tmp_path:
     }
     given = command("django_app", "--server", "gunicorn", "--workers", "1", "--reload")
     with serving(given, tmp_path / "run", site, env) as running:
-        reloads = 0
-        for file, text in (
+        edits = (
             ("package/__init__.py", "VALUE = 2\n"),
             ("letters/models.py", "# other models\n"),
             ("templates/letter.txt", "Dear"),
             ("chosen.py", (beside / "chosen.py").read_text() + "USE_TZ = True\n"),
             ("routes.py", (beside / "routes.py").read_text().replace("str(", "'new ' + str(")),
-        ):
+        )
+        for reloads, (file, text) in enumerate(edits, 1):
             (beside / file).write_text(text)
-            reloads += 1
             until(f"it is reloaded for {file}", partial(running.says, "the application is reloaded", reloads))
         assert running.get("/").body == b"new 2"
 

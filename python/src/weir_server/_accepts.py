@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-# What the application is shown of a visitor while it makes a shared page (`weir show fields`), but for the coding, which
-# is Weir's own matter.
+# What the application is shown of a visitor while it makes a shared page (`weir show fields`), but for the coding,
+# which is Weir's own matter.
 FIELDS = frozenset(
     "accept accept-charset accept-language accept-datetime user-agent prefer dnt sec-gpc save-data device-memory dpr"
     " viewport-width width downlink ect rtt sec-ch-ua sec-ch-ua-arch sec-ch-ua-bitness sec-ch-ua-form-factors"

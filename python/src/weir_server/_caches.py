@@ -1,4 +1,4 @@
-"""Where applications keep things besides an SQL database: what a page takes from there has no tags, and may be old already.
+"""Where applications keep things besides an SQL database: what a page takes from there has no tags, and may be old.
 
 The caches of Django are in `weir_server.django.kept`.
 """

@@ -291,7 +291,6 @@ class Database:
             return ", ".join(f"${at}" for at in range(1, len(values) + 1)), tuple(values)
         return ", ".join([MARKS[self.style]] * len(values)), tuple(values)
 
-
     def trial(self) -> contextlib.AbstractContextManager[None]:
         is_in_transaction = not self.connection._is_autocommit_isolation() or self.connection.info.get(BEGUN)
         has_savepoints = self.vendor in ("postgresql", "mysql")

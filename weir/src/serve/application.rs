@@ -139,7 +139,7 @@ struct Keeper {
     directory: PrivateDirectory,
     environment: Environment,
     orders: Receiver<ServerOrder>,
-    /// For those who ask whether the server answers.
+    /// Whoever asks whether the server answers tells it here.
     own_orders: Sender<ServerOrder>,
     /// An order to stop has come.
     stopped: bool,

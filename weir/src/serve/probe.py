@@ -149,8 +149,8 @@ def host():
 
 
 def code():
-    """Modules and packages of the application that are not where packages are installed. All that it has imported may be
-    its own, and what Django will import later.
+    """Modules and packages of the application that are not where packages are installed: what it has imported, and what
+    Django will import later.
     """
     found = set()
     for module in list(sys.modules.values()):

@@ -24,8 +24,8 @@ pub(super) enum HeadTime {
     OnceDecided,
 }
 
-/// The reply for a request that joined a flight; `None` if the page is not to be had after all. The error: the
-/// page has a token, which was not made for this visitor.
+/// The reply for a request that joined a flight; `None` if the page is not to be had after all. The error:
+/// the page has a token, which was not made for this visitor.
 pub(super) async fn from_flight(
     request: &Request,
     served: &Arc<ServedPage>,

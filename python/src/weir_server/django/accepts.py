@@ -1,6 +1,6 @@
-"""Pages that were chosen by what their visitors accept (a language, a type), or by another field by which standards let
-a server choose: they say so in Vary, or the first visitor would choose for all. Django's LocaleMiddleware says it; a view
-or a template that asks for itself may forget it.
+"""Pages that were chosen by what their visitors accept (a language, a type), or by another field by which standards
+let a server choose: they say so in Vary, or the first visitor would choose for all. Django's LocaleMiddleware says it;
+a view or a template that asks for itself may forget it.
 """
 
 import contextlib

@@ -1,5 +1,5 @@
-"""What a request leaves behind in its thread: a language or a time zone that was turned on for its visitor, and that nobody
-has turned off again. Django leaves it there. The next page would be made in it, for some other visitor, and be shared.
+"""What a request leaves behind in its thread: a language or a time zone that was turned on for its visitor, and that
+nobody has turned off again. Django leaves it there. The next page would be made in it, and be shared.
 """
 
 from contextvars import ContextVar

@@ -153,8 +153,8 @@ def as_kept(response: HttpResponseBase) -> str:
 
 
 def at_most(ttl: int, recorder: Recorder) -> int:
-    """A page that asked for a date is kept until a day ends: that of the zone in use, of the machine, or of UTC; one with
-    links that expire, until they do.
+    """A page that asked for a date is kept until a day ends: that of the zone in use, of the machine, or of UTC; one
+    with links that expire, until they do.
     """
     now = time.time()
     most = to_midnight(now, timezone.get_current_timezone(), None) if recorder.daily else ttl

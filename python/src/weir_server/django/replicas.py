@@ -1,5 +1,5 @@
-"""Databases that are copies of others: what a page reads there may be a row from before a change, although the purge of the
-change is over. So such a page is kept for no long time, unless `WEIR["LAG"]` says how late they may be.
+"""Databases that are copies of others: what a page reads there may be a row from before a change, although the purge of
+the change is over. So such a page is kept for no long time, unless `WEIR["LAG"]` says how late they may be.
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ def is_late(connection: BaseDatabaseWrapper) -> bool:
 
 @cache
 def replicas() -> frozenset[str]:
-    """The aliases of databases that are said to be copies, as tests are told it, or that have the name of another one on
-    another machine and are never written to.
+    """The aliases of databases that are said to be copies, as tests are told it, or that have the name of another one
+    on another machine and are never written to.
     """
     known: Mapping[str, Mapping[str, Any]] = settings.DATABASES
     if len(known) < 2:
