@@ -105,4 +105,4 @@ def noting_commands(usual: Callable[..., Any], note: Callable[[], None]) -> Call
     return execute
 
 
-WRAPS = {("execute_command",): noting_commands}
+WRAPS: dict[tuple[str, ...], Callable[..., Any]] = {("execute_command",): noting_commands}

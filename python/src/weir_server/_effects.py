@@ -143,12 +143,13 @@ def of_references(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, Effect]]
 
 def of_triggers(vendor: str, ask: Ask, lower: Mapping[str, str]) -> Iterator[tuple[str, Effect]]:
     triggers = ask(TRIGGERS[vendor])
-    functions = dict(ask(FUNCTIONS[vendor])) if triggers and vendor in FUNCTIONS else {}
+    asked = ask(FUNCTIONS[vendor]) if triggers and vendor in FUNCTIONS else []
+    functions = {str(name): str(text) for name, text in asked}
     for table, text, given in triggers:
         every = " ".join(texts(str(text), functions))
         names = {plain(name) for name in WRITTEN.findall(every)}
         if DYNAMIC.search(every):
-            names |= tables_named(f"{every} {given or ''}".replace("\\000", " "), dict.fromkeys(lower.values()))
+            names |= tables_named(f"{every} {given or ''}".replace("\\000", " "), lower.values())
         for name in names:
             yield table, Effect(name, "any", removes=True)
 
@@ -159,7 +160,7 @@ def texts(text: str, functions: Mapping[str, str]) -> list[str]:
     for one in found:
         for name in set(re.findall(r"\w+", one)) & functions.keys() - called:
             called.add(name)
-            found.append(functions[name] or "")
+            found.append(functions[name])
     return found
 
 

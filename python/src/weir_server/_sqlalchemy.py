@@ -181,7 +181,7 @@ class Watch:
         if connection is None or sql is None or not self.is_alone(connection):
             return
         statement = self.statements.read(sql)
-        besides = getattr(context.execution_context, "weir_besides", set())
+        besides: set[str] = getattr(context.execution_context, "weir_besides", set())
         self.deliver_if({tag for name in statement.changes for tag in _writes.whole(self.label(name))} | besides)
 
     def deliver_if(self, tags: set[str]) -> None:
@@ -262,6 +262,8 @@ def forget(pooled: Any) -> list[set[str]] | None:
 
 class Database:
     """A connection of SQLAlchemy, below its events. See `weir_server._writes.Database`."""
+
+    refusals: tuple[type[Exception], ...]
 
     def __init__(self, connection: Connection, may_ask: dict[tuple[str, str], bool]) -> None:
         self.connection = connection

@@ -1,6 +1,7 @@
 """Reads a statement of any kind."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from weir_server._sql.changes import ChangeReader
@@ -82,7 +83,7 @@ def may_write(sql: str) -> bool:
     return re.search(rf"\b(?:{'|'.join(WRITES)})\b", sql, re.IGNORECASE) is not None
 
 
-def tables_named(sql: str, schema: Schema) -> set[str]:
+def tables_named(sql: str, schema: Iterable[str]) -> set[str]:
     """All tables whose names stand anywhere in it; names in quotes may hold dots and blanks."""
     names = {name.lower() for name in re.findall(r"[\w$]+", sql)}
     names |= {name.lower() for name in re.findall(r'(?<=["`\[])[^"`\]]+(?=["`\]])', sql)}

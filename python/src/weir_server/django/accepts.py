@@ -88,7 +88,7 @@ def watch_headers() -> None:
         look(name if name in FIELDS else None)
         return usual(self, key)
 
-    HttpHeaders.__getitem__ = getitem  # type: ignore[method-assign]
+    HttpHeaders.__getitem__ = getitem  # type: ignore[method-assign,assignment]
 
 
 def watch_views() -> None:
