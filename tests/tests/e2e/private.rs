@@ -136,7 +136,8 @@ both_topologies!(a_page_with_a_token_is_the_visitors_own_cookie_and_all, setting
 fn a_page_with_a_token_is_the_visitors_own_cookie_and_all(stack: &Stack) {
     // The page is asked for without the cookie first; only the body shows that it is one visitor's own,
     // perhaps long after the head.
-    for (name, pace) in [("form", ""), ("slow", "&chunks=4&gap=40"), ("open", "&chunks=4&gap=40&nolength=1")] {
+    for (name, pace) in [("form", ""), ("slow", "&chunks=4&gap=40"), ("open", "&chunks=4&gap=40&nolength=1")]
+    {
         let target = format!("/count/{name}?body=html-with-csrf{pace}");
         let cookies = |at| stack.oracle.field(name, at, "HTTP_COOKIE");
         let token = |cookie| {

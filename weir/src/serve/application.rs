@@ -227,8 +227,7 @@ impl Keeper {
     /// Asks the server whether it answers, in a thread of its own: it may not even take the connection.
     fn ask(&self) {
         let (socket, orders) = (socket(self.directory.path()), self.own_orders.clone());
-        let (uwsgi, host, count) =
-            (self.server.speaks_uwsgi(), self.server.host().to_owned(), self.count);
+        let (uwsgi, host, count) = (self.server.speaks_uwsgi(), self.server.host().to_owned(), self.count);
         let asking = thread::Builder::new().name("asking".into()).spawn(move || {
             if !answers_in_time(socket, uwsgi, host) {
                 let _ = orders.send(ServerOrder::Replace(count));

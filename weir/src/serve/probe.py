@@ -149,10 +149,10 @@ def host():
 
 
 def code():
-    """Modules and packages of the application that are not where packages are installed: what it has imported, and what
-    Django will import later.
+    """Where code of the application is, but for where packages are installed: what it has imported, and where it may
+    find more, which Django imports with the first request.
     """
-    found = set()
+    found = {str(Path(one).absolute()) for one in sys.path if Path(one).is_dir()}
     for module in list(sys.modules.values()):
         spec = getattr(module, "__spec__", None)
         if spec is not None and "." not in spec.name:

@@ -4,9 +4,9 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::RequestSummary;
+use crate::Policy;
 use crate::parts::cookie_lines;
 use crate::policy::cookies::{CookieClass, pairs};
-use crate::Policy;
 
 /// In a reply: the application has changed something to make it, so it would not make the same again.
 pub(crate) const WEIR_ACTED: HeaderName = HeaderName::from_static("weir-acted");
