@@ -168,6 +168,19 @@ def test_views_of_starlette() -> None:
     def parameter(accept_language: Annotated[str, Header()] = "en") -> str:
         return accept_language
 
+    @app.get("/agent")
+    def agent(user_agent: Annotated[str, Header()] = "") -> str:
+        return user_agent
+
+    @app.get("/log")
+    async def log(request: Request) -> str:
+        # It may be for a log.
+        return "" if request.headers["user-agent"] else "none"
+
+    @app.get("/consent")
+    async def consent(request: Request) -> str:
+        return request.headers.get("Sec-GPC", "0")
+
     @app.get("/said")
     async def said(request: Request, response: Response) -> Any:
         response.headers["Vary"] = "Accept-Language"
@@ -180,6 +193,9 @@ def test_views_of_starlette() -> None:
     for path, expected in (
         ("/language", "accept-language"),
         ("/parameter", "accept-language"),
+        ("/agent", "user-agent"),
+        ("/log", ""),
+        ("/consent", "sec-gpc"),
         ("/said", "accept-language"),
         ("/", ""),
     ):

@@ -16,8 +16,11 @@ FIELDS = frozenset(
     " sec-ch-prefers-reduced-transparency sec-ch-device-memory sec-ch-dpr sec-ch-viewport-height sec-ch-viewport-width"
     " sec-ch-width".split()
 )
+AGENT = "user-agent"
 # Nobody knows here whether a view asks, or what writes a log.
-ACCEPTS = FIELDS - {"user-agent"}
+ACCEPTS = FIELDS - {AGENT}
+# It asks for the parameters of a view.
+ASKS_FOR_VIEWS = "fastapi."
 
 
 def watch(note: Callable[[str], None]) -> None:
@@ -29,16 +32,26 @@ def watch(note: Callable[[str], None]) -> None:
     get, all_of = headers.__getitem__, headers.getlist
 
     def getitem(self: Any, key: str) -> str:
-        if key.lower() in ACCEPTS:
+        if counts(key.lower()):
             note(key.lower())
         found: str = get(self, key)
         return found
 
     def getlist(self: Any, key: str) -> list[str]:
-        if key.lower() in ACCEPTS:
+        if counts(key.lower()):
             note(key.lower())
         found: list[str] = all_of(self, key)
         return found
 
     headers.weir_usual = get
     headers.__getitem__, headers.getlist = getitem, getlist
+
+
+def counts(field: str) -> bool:
+    """Whether whoever asks for this field makes the page. Call it where it is asked for."""
+    if field != AGENT:
+        return field in ACCEPTS
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_globals.get("__name__") in ("_collections_abc", "collections.abc"):
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__", "")).startswith(ASKS_FOR_VIEWS)

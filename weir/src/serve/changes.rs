@@ -123,12 +123,12 @@ mod tests {
     use super::*;
 
     /// Writes and removes files, and says after each whether it would be noticed.
-    struct Watched {
+    struct WatchTest {
         root: PathBuf,
         changes: Changes,
     }
 
-    impl Watched {
+    impl WatchTest {
         fn says(&mut self, change: impl FnOnce(&Path)) -> bool {
             change(&self.root);
             self.changes.looked = Instant::now().checked_sub(2 * EVERY).unwrap();
@@ -157,7 +157,7 @@ mod tests {
         // It leads back.
         symlink(".", root.join("site/shared/around")).unwrap();
         let changes = Changes::watch(root.join("site"), &sources);
-        let mut watched = Watched { root: root.clone(), changes };
+        let mut watched = WatchTest { root: root.clone(), changes };
         assert!(!watched.says(|_| {}));
         for (name, is_noticed) in [
             ("site/app.py", true),
