@@ -56,6 +56,7 @@ mod uploads;
 mod waiting;
 
 pub(crate) use entry::Entry;
+pub use figures::PoolTally;
 pub(crate) use roster::RosterError;
 pub(crate) use slot::Slot;
 pub(crate) use slot_request::SlotRequest;

@@ -94,6 +94,27 @@ async fn a_searched_page_that_is_not_kept_is_the_firsts_alone() {
 }
 
 #[tokio::test]
+async fn whoever_waits_for_the_fate_of_a_page_holds_up_nobody_who_makes_it() {
+    // There is no room for a chunk that nobody reads.
+    let body = SharedBody::new(10, &Bodies::new(0));
+    body.hold_followers();
+    let mut first = body.first_reader().unwrap();
+    let writer = body.clone();
+    let writing = tokio::spawn(async move {
+        for _ in 0..3 {
+            writer.push("longer than may be kept".into()).await;
+        }
+        writer.end(Ok(()));
+    });
+    tokio::time::timeout(Duration::from_secs(10), first.decided()).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(first.next().await, Some(Ok("longer than may be kept".into())));
+    }
+    assert_eq!(first.next().await, None);
+    writing.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_seat_that_was_the_firsts_is_not_the_next_ones() {
     let body = new(1000);
     drop(body.first_reader().unwrap());
