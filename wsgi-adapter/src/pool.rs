@@ -111,6 +111,8 @@ struct State {
     budget: Budget,
     /// Some may have left.
     waiting: Queue<Waiter>,
+    /// How many have lined up there so far.
+    lined_up: u64,
 }
 
 impl Pool {
@@ -167,6 +169,7 @@ impl Pool {
                 ),
                 budget: Budget::new(Instant::now()),
                 waiting: Queue::new(config.queue.length),
+                lined_up: 0,
             }),
             changing: tokio::sync::Mutex::new(()),
             config: config.clone(),
