@@ -145,9 +145,12 @@ impl Fill {
             (true, false) => Fwd::UriMiss,
         };
         let asked = SystemTime::now();
-        let joiners = &self.ticket.flight.joiners;
-        let made = validate::ask(&self.cache, &self.ask, &pages, &self.grant, Some(joiners));
-        match told_who_joins(pin!(made), self.exchange.as_mut(), joiners).await {
+        let made = {
+            let joiners = &self.ticket.flight.joiners;
+            let made = validate::ask(&self.cache, &self.ask, &pages, &self.grant, Some(joiners));
+            told_who_joins(pin!(made), self.exchange.as_mut(), joiners).await
+        };
+        match made {
             Ok(ValidationReply::Reply(reply)) => {
                 let upstream = reply.upstream.clone();
                 self.judge(*reply, asked).await;
