@@ -248,7 +248,6 @@ impl Flights {
         match shard.entry(key) {
             Entry::Occupied(entry) => {
                 let flight = entry.get().clone();
-                drop(shard);
                 flight.joiners.add(client);
                 FlightSeat::Follows(flight)
             }
