@@ -254,14 +254,7 @@ impl Application {
         };
         let is_empty = !call.may_get_lost() && !switches && head.content_length == Some(0);
         let rest = if is_empty { nothing() } else { rest(upload, fault.clone(), sending) };
-        // Who joins is told of until there is a reply.
-        let (rest, _untold) = match joiners {
-            Some(joiners) => {
-                let (untold, until) = oneshot::channel();
-                (with_joiners(rest, joiners.news(), until), Some(untold))
-            }
-            None => (rest, None),
-        };
+        let (rest, _until_reply) = with_joiners(rest, joiners);
         let mut replies = call.fetch(head, rest);
         // An upload takes the client's time and has a limit of its own; the application's time begins when it
         // is sent.

@@ -265,7 +265,7 @@ impl Lead {
         }
     }
 
-    /// The same right for another.
+    /// This right, for another to have.
     fn with(&self, lease: Option<Lease>) -> Self {
         let (all, selection, joiners) = (self.all.clone(), self.selection.clone(), self.joiners.clone());
         Self { all, selection, lease, joiners }

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use weir_proto::fetch::BodyMessages;
-use weir_proto::joiners::JoinerNews;
+use weir_proto::joiners::Joiners;
 use weir_proto::origin::{End, FetchRequest, Joined, fetch_request};
 
 use crate::request::body::{BodyFault, RequestBody};
@@ -23,13 +23,14 @@ pub(super) fn nothing() -> BodyMessages {
     Box::pin(stream::iter([FetchRequest { message: Some(fetch_request::Message::End(End {})) }]))
 }
 
-/// What follows the head, and then who joins, as long as the sender of `until` lives.
+/// What follows the head, and then who joins, as long as the sender lives that is returned.
 pub(super) fn with_joiners(
     rest: BodyMessages,
-    news: JoinerNews,
-    until: oneshot::Receiver<()>,
-) -> BodyMessages {
-    let joined = stream::unfold((news, until), |(mut news, mut until)| async move {
+    joiners: Option<&Joiners>,
+) -> (BodyMessages, Option<oneshot::Sender<()>>) {
+    let Some(joiners) = joiners else { return (rest, None) };
+    let (sender, until) = oneshot::channel();
+    let joined = stream::unfold((joiners.news(), until), |(mut news, mut until)| async move {
         tokio::select! {
             biased;
             _ = &mut until => None,
@@ -39,7 +40,7 @@ pub(super) fn with_joiners(
             }
         }
     });
-    Box::pin(rest.chain(joined))
+    (Box::pin(rest.chain(joined)), Some(sender))
 }
 
 /// Sends body chunks and the end, then drops `sending`. A body that breaks off ends the stream without `end`,

@@ -62,9 +62,9 @@ pub const FAULTS: &[CodeFault] = &[
     CodeFault {
         name: "joiners-untold",
         aim: Aim::Scarce,
-        file: "edge/src/application.rs",
-        right: "(with_joiners(rest, joiners.news(), until), Some(untold))",
-        wrong: "{ drop(with_joiners(nothing(), joiners.news(), until)); (rest, Some(untold)) }",
+        file: "edge/src/application/upload.rs",
+        right: "(Box::pin(rest.chain(joined)), Some(sender))",
+        wrong: "{ drop(joined); (rest, Some(sender)) }",
     },
     CodeFault {
         name: "joiners-elsewhere-untold",

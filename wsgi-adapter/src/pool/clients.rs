@@ -86,7 +86,7 @@ impl Clients {
         (self.held(holder.client, Resource::Place), places + unread, waiting.saturating_sub(1))
     }
 
-    /// Of those who wait for one page, the one whose place it takes: who has the fewest, and may have one more.
+    /// Chooses whose place a page takes for which these wait: who has the fewest, and may have one more.
     pub(super) fn giver(&self, waiting: impl Iterator<Item = Option<Holder>>) -> Option<Giver> {
         let givers = waiting.filter(|holder| self.may_have(*holder, Resource::Place));
         givers.map(|holder| Giver { rank: self.rank(holder), holder }).min_by_key(|giver| giver.rank)

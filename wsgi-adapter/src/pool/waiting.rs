@@ -32,8 +32,8 @@ pub(super) struct Waiter {
 }
 
 impl Pool {
-    /// A place at a server, at once or after waiting for one: of the client that has caused the request, or of
-    /// one that waits for the same page, as `joiners` tells.
+    /// A place at a server, at once or after waiting for one: a place of the client that has caused the
+    /// request, or of one that waits for the same page, as `joiners` tells.
     pub(crate) async fn slot_for_all(
         self: &Arc<Self>,
         wanted: SlotRequest,

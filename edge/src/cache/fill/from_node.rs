@@ -1,4 +1,5 @@
-//! What the node says: the page, or why there is none; and while the page is made, who waits for it elsewhere.
+//! What the node says: the page, or why there is none; and while the page is made, who waits for it at other
+//! edges.
 
 use std::pin::Pin;
 use std::sync::Arc;
