@@ -75,7 +75,8 @@ impl Nodes {
         let began = Instant::now();
         let patience = Duration::from_nanos(self.patience.load(Ordering::Relaxed));
         let first = self.owner(question.key)?;
-        let open = |node: &Node| exchange::open(node.client(), question.to_message(), question.joiners, patience);
+        let open =
+            |node: &Node| exchange::open(node.client(), question.to_message(), question.joiners, patience);
         let gone = match open(&first).await {
             Ok(lookup) => return Ok(lookup),
             Err(gone) => gone,

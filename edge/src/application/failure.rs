@@ -34,7 +34,16 @@ impl Failure {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let (server, detail) = (String::new(), detail.into());
         let (reached, is_the_clients) = (false, false);
-        Self { kind, server, detail, reached, retry_after: 0, fault: None, earlier: Vec::new(), is_the_clients }
+        Self {
+            kind,
+            server,
+            detail,
+            reached,
+            retry_after: 0,
+            fault: None,
+            earlier: Vec::new(),
+            is_the_clients,
+        }
     }
 }
 

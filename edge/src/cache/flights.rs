@@ -237,12 +237,7 @@ impl Flights {
     }
 
     /// One flight per key and known variant. `client`: who wants the page.
-    pub(crate) fn join(
-        self: &Arc<Self>,
-        key: &[u8],
-        variant: Option<Vec<u8>>,
-        client: &str,
-    ) -> FlightSeat {
+    pub(crate) fn join(self: &Arc<Self>, key: &[u8], variant: Option<Vec<u8>>, client: &str) -> FlightSeat {
         let key: FlightKey = (key.into(), variant);
         let mut shard = self.shard(&key).lock();
         match shard.entry(key) {

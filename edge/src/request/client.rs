@@ -23,7 +23,11 @@ impl Client {
 
     /// Whose part of the application it takes, as text.
     pub(crate) fn share_name(&self) -> String {
-        if self.is_named_by_address() { ClientKey::from(self.address).to_string() } else { self.address_text() }
+        if self.is_named_by_address() {
+            ClientKey::from(self.address).to_string()
+        } else {
+            self.address_text()
+        }
     }
 
     /// The address as text.

@@ -86,7 +86,11 @@ async fn whoever_joins_early_or_without_an_address_counts_too() {
     let _held = [at_once_from(&pool, &one), at_once_from(&pool, &one)];
     let (mut fill, join) = waiting_for_all(&pool, page("192.0.2.1"));
     let others = [at_once_from(&pool, &from("192.0.2.2")), at_once_from(&pool, &from("192.0.2.3"))];
-    (10..30).for_each(|n| if n < 15 { join(&format!("192.0.2.{n}")) });
+    (10..30).for_each(|n| {
+        if n < 15 {
+            join(&format!("192.0.2.{n}"))
+        }
+    });
     assert!(fill.as_mut().now_or_never().is_none(), "all places are taken");
     drop(others);
     fill.as_mut().now_or_never().expect("one is free").unwrap();
