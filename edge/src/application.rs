@@ -166,7 +166,7 @@ impl Application {
         body: RequestBody,
         hints: Option<&Hints>,
     ) -> Result<OriginReply, Failure> {
-        let fetched = self.fetch_by_adapters(first, head, Beside { body, hints, joiners: None }).await;
+        let fetched = self.fetch_by_adapters(first, head, CallStreams { body, hints, joiners: None }).await;
         self.metrics.application_calls.inc();
         fetched
     }
@@ -178,7 +178,7 @@ impl Application {
         hints: Option<&Hints>,
         joiners: Option<&Joiners>,
     ) -> Result<OriginReply, Failure> {
-        let beside = Beside { body: RequestBody::empty(), hints, joiners };
+        let beside = CallStreams { body: RequestBody::empty(), hints, joiners };
         let fetched = self.fetch_by_adapters(head(), head, beside).await;
         self.metrics.application_calls.inc();
         fetched
@@ -191,7 +191,7 @@ impl Application {
         &self,
         first: RequestHead,
         head: impl Fn() -> RequestHead,
-        Beside { body, hints, joiners }: Beside<'_>,
+        CallStreams { body, hints, joiners }: CallStreams<'_>,
     ) -> Result<OriginReply, Failure> {
         let begun = Instant::now();
         let patience = self.patience(Duration::from_millis(first.deadline_ms));
@@ -199,7 +199,7 @@ impl Application {
         let nobody = || Failure::new(Kind::Unreachable, "no wsgi-adapter is found");
         let mut call = self.adapters.begin(None).await.ok_or_else(nobody)?;
         let (mut pauses, mut others) = (PAUSES.into_iter(), self.adapters.others());
-        let mut attempted = self.attempt(&call, first, Beside { body, hints, joiners }, patience).await;
+        let mut attempted = self.attempt(&call, first, CallStreams { body, hints, joiners }, patience).await;
         loop {
             let NoReply { failure, unsent, connected } = match attempted {
                 Ok(answered) => return answered.map(|reply| reply.of(call)),
@@ -224,7 +224,7 @@ impl Application {
             }
             tracing::info!("{failure}; retrying on another connection");
             call = self.adapters.begin(Some(&call)).await.ok_or(failure)?;
-            attempted = self.attempt(&call, head(), Beside { body, hints, joiners }, left).await;
+            attempted = self.attempt(&call, head(), CallStreams { body, hints, joiners }, left).await;
         }
     }
 
@@ -233,7 +233,7 @@ impl Application {
         &self,
         call: &Call,
         mut head: RequestHead,
-        Beside { body, hints, joiners }: Beside<'_>,
+        CallStreams { body, hints, joiners }: CallStreams<'_>,
         patience: Duration,
     ) -> Result<Result<OriginReply, Failure>, NoReply> {
         head.fields.extend(self.admin.field());
@@ -314,7 +314,7 @@ struct NoReply {
 }
 
 /// What is sent after the head of a request, and what comes before the head of its reply.
-struct Beside<'a> {
+struct CallStreams<'a> {
     body: RequestBody,
     hints: Option<&'a Hints>,
     joiners: Option<&'a Joiners>,

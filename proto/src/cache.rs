@@ -36,7 +36,7 @@ pub mod exchange_request {
         GiveUp(super::LeaseReturn),
         /// While the stream waits: who waits in the edge for the same page.
         #[prost(message, tag = "6")]
-        Joined(super::super::origin::Joined),
+        Joined(super::super::origin::Joiner),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -131,7 +131,7 @@ pub mod exchange_reply {
         Stored(super::StoreReply),
         /// To the holder of the lease, at any time: another client waits for the page.
         #[prost(message, tag = "8")]
-        Joined(super::super::origin::Joined),
+        Joined(super::super::origin::Joiner),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]

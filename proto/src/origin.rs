@@ -25,13 +25,13 @@ pub mod fetch_request {
         #[prost(message, tag = "3")]
         End(super::End),
         #[prost(message, tag = "4")]
-        Joined(super::Joined),
+        Joined(super::Joiner),
     }
 }
 /// Another client waits for the reply to a `shared` request, too: while the request waits for a place at the application, it may take
 /// one of this client's.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Joined {
+pub struct Joiner {
     /// The client's address. What is none, as of one that came by a unix socket, is nobody's part.
     #[prost(string, tag = "1")]
     pub client: ::prost::alloc::string::String,

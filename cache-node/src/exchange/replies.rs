@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tonic::Status;
 use weir_proto::cache::exchange_reply::Message;
 use weir_proto::cache::{ExchangeReply, Lease, LookupHit, Pass, PassReason, StoreReply, Use, Wait};
-use weir_proto::origin::{End, Joined};
+use weir_proto::origin::{End, Joiner};
 
 use crate::entry::{Entry, Grant, millis};
 use crate::error::Refusal;
@@ -96,7 +96,7 @@ impl Replies {
 
     /// Tells the holder of a lease who waits for the page, too.
     pub(super) async fn joined(&self, client: &str) -> Result<(), Refusal> {
-        self.send(Message::Joined(Joined { client: client.to_owned() })).await
+        self.send(Message::Joined(Joiner { client: client.to_owned() })).await
     }
 
     /// The last message.

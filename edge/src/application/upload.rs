@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use weir_proto::fetch::BodyMessages;
 use weir_proto::joiners::Joiners;
-use weir_proto::origin::{End, FetchRequest, Joined, fetch_request};
+use weir_proto::origin::{End, FetchRequest, Joiner, fetch_request};
 
 use crate::request::body::{BodyFault, RequestBody};
 
@@ -35,7 +35,7 @@ pub(super) fn with_joiners(
             biased;
             _ = &mut until => None,
             client = news.next() => {
-                let joined = fetch_request::Message::Joined(Joined { client: client.to_string() });
+                let joined = fetch_request::Message::Joined(Joiner { client: client.to_string() });
                 Some((FetchRequest { message: Some(joined) }, (news, until)))
             }
         }

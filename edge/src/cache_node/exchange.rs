@@ -15,7 +15,7 @@ use weir_proto::cache::{
 };
 use weir_proto::fields;
 use weir_proto::joiners::{JoinerNews, Joiners};
-use weir_proto::origin::{End, Joined};
+use weir_proto::origin::{End, Joiner};
 use weir_proto::transport::Transport;
 
 use crate::cache_node::NodeFailure;
@@ -224,7 +224,7 @@ impl Exchange {
         let requests = self.requests.clone();
         let tell = async {
             loop {
-                let joined = Joined { client: news.next().await.to_string() };
+                let joined = Joiner { client: news.next().await.to_string() };
                 let message = Some(exchange_request::Message::Joined(joined));
                 if requests.send(ExchangeRequest { message }).await.is_err() {
                     return NodeFailure("the stream is closed".into());

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use weir_proto::fetch::BodyMessages;
 use weir_proto::origin::fetch_request::Message;
-use weir_proto::origin::{FetchRequest, Joined};
+use weir_proto::origin::{FetchRequest, Joiner};
 
 use super::*;
 
@@ -54,7 +54,7 @@ fn waiting_for_all(pool: &Arc<Pool>, head: RequestHead) -> (SlotWait, impl Fn(&s
         Box::pin(async move { pool.slot_for_all(pool.wanted(&head), never(), &mut Some(messages)).await });
     assert!(waiting.as_mut().now_or_never().is_none());
     let join = move |client: &str| {
-        let message = Some(Message::Joined(Joined { client: client.to_owned() }));
+        let message = Some(Message::Joined(Joiner { client: client.to_owned() }));
         sender.try_send(FetchRequest { message }).unwrap();
     };
     (waiting, join)
