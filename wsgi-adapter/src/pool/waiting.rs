@@ -83,7 +83,7 @@ impl Pool {
             tokio::select! {
                 biased;
                 given = &mut waiting => break given,
-                client = next_joiner(joiners) => self.join(number, client),
+                client = next_joiner(joiners) => self.join_waiter(number, client),
             }
         };
         match given {
@@ -94,7 +94,7 @@ impl Pool {
     }
 
     /// Another client waits for what the waiter of this number is to fetch.
-    fn join(self: &Arc<Self>, number: u64, client: Option<Holder>) {
+    fn join_waiter(self: &Arc<Self>, number: u64, client: Option<Holder>) {
         {
             let mut state = self.state.lock();
             let Some(waiter) = state.waiting.find(|waiter| waiter.number == number) else { return };

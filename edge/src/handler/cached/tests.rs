@@ -224,11 +224,11 @@ async fn get(edge: &Arc<Edge>) -> String {
     get_from(edge, "127.0.0.1").await
 }
 
-async fn get_from(edge: &Arc<Edge>, client: &str) -> String {
+async fn get_from(edge: &Arc<Edge>, address: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
-    let peer = SocketAddr::new(client.parse().unwrap(), 80);
+    let peer = SocketAddr::new(address.parse().unwrap(), 80);
     let via = Via::accepted((peer, 80), 0, 0);
     let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge.clone());
     let serving = async move { connection.serve().await };

@@ -75,7 +75,7 @@ async fn a_page_has_the_place_of_whoever_waits_for_it() {
     drop((filled, last));
     third.as_mut().now_or_never().expect("the places were the other client's").unwrap();
     drop(at_once_from(&pool, &other));
-    let holder = super::slot_request::joined("192.0.2.2");
+    let holder = slot_request::joined("192.0.2.2");
     assert_eq!(pool.state.lock().clients.rank(holder).0, 0, "nothing is left over");
 }
 
