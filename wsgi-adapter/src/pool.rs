@@ -112,6 +112,8 @@ struct State {
     budget: Budget,
     /// Some may have left.
     waiting: Queue<Waiter>,
+    /// How many have lined up there so far.
+    lined_up: u64,
 }
 
 impl Pool {
@@ -168,6 +170,7 @@ impl Pool {
                 ),
                 budget: Budget::new(Instant::now()),
                 waiting: Queue::new(config.queue.length),
+                lined_up: 0,
             }),
             changing: tokio::sync::Mutex::new(()),
             config: config.clone(),

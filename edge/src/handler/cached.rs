@@ -159,12 +159,12 @@ impl Rounds {
         join: Join,
     ) -> Result<JoinedFlight, FlightFallback> {
         let Join { variant, mark } = join;
-        let key = ask.request.key.as_bytes();
+        let (key, client) = (ask.request.key.as_bytes(), ask.ask.client.share_name());
         let at = Instant::now();
         if let Some(mark) = mark {
             if mark.try_again
                 && self.reason.is_none()
-                && let FlightSeat::First(ticket) = cache.flights.join(key, variant.clone())
+                && let FlightSeat::First(ticket) = cache.flights.join(key, variant.clone(), &client)
             {
                 return Ok(begin(cache, ask, ticket, Intent::Probe));
             }
@@ -181,7 +181,7 @@ impl Rounds {
             });
         }
         let variant = variant.or_else(|| self.wanted.take());
-        match cache.flights.join(key, variant.clone()) {
+        match cache.flights.join(key, variant.clone(), &client) {
             FlightSeat::Full => Err(FlightFallback::Bypass(Reason::TooManyWaiters)),
             FlightSeat::Follows(flight) => Ok(JoinedFlight { flight, first: None, variant, at }),
             FlightSeat::First(ticket) => Ok(begin(cache, ask, ticket, Intent::Page)),
@@ -238,6 +238,12 @@ impl Rounds {
             Some(flights::Outcome::Pass(reason)) => {
                 // Now there may be a mark, and so there is a bound for how many go at once.
                 self.reason = Some(reason);
+                return FlightResult::Nothing(FlightFallback::LookAgain);
+            }
+            Some(flights::Outcome::Failed(failure))
+                if failure.is_the_clients && !flight.joiners.is_first(&ask.ask.client.share_name()) =>
+            {
+                // It is another's part that is used up.
                 return FlightResult::Nothing(FlightFallback::LookAgain);
             }
             Some(flights::Outcome::Failed(failure)) => return FlightResult::Failed(failure),
@@ -325,7 +331,7 @@ async fn validated(
 ) -> Reply {
     let key = ask.request.key.as_bytes();
     let grant = cache.log.alone(Instant::now());
-    let answered = validate::ask(cache, &ask, std::slice::from_ref(&page), &grant).await;
+    let answered = validate::ask(cache, &ask, std::slice::from_ref(&page), &grant, None).await;
     match answered {
         Ok(ValidationReply::Holds(page)) => {
             cache.l1.insert(key, &ask.request.outgoing.headers, page.clone());
