@@ -1,4 +1,5 @@
 // The floor: a bare epoll loop that sends one fixed answer to whatever ends with an empty line. No parsing, no cache, no timer.
+// Whoever says `Connection: close` (as wrk writes it) is closed after its answer.
 // floor PORT FILE: FILE is the body.
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -54,7 +55,9 @@ int main(int count, char **arguments) {
       }
       ssize_t got = recv(peer, request, sizeof request, 0);
       // A head is small and comes in one piece here, and its answer fits the socket: this is a measure, not a server.
-      if (got < 4 || memcmp(request + got - 4, "\r\n\r\n", 4) || send(peer, answer, head + body, MSG_NOSIGNAL) != head + body) close(peer);
+      if (got < 4 || memcmp(request + got - 4, "\r\n\r\n", 4) || send(peer, answer, head + body, MSG_NOSIGNAL) != head + body ||
+          memmem(request, got, "Connection: close", 17))
+        close(peer);
     }
   }
 }

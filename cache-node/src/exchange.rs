@@ -107,7 +107,7 @@ impl Exchanges {
     ) -> Result<(), Refusal> {
         let lookup = read_lookup(&mut requests).await?;
         let request = Arc::new(LookupRequest::new(lookup, self.config().max_wait.0)?);
-        let answer = LookUp::new(self, request.clone(), replies).answer().await;
+        let answer = LookUp::new(self, request.clone(), replies, &mut requests).answer().await;
         self.metrics.lookup(answer.counted_as(), replies.waited());
         let lead = match answer {
             Answer::Found(entry, usage) => return replies.found(&entry, usage, None).await,

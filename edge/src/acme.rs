@@ -29,7 +29,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use process::settings::Mistakes;
-use rustls::sign::CertifiedKey;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -186,8 +185,8 @@ impl Acme {
     }
 
     /// The certificate for a name that a client asks for.
-    pub(crate) fn certificate(&self, name: &str) -> Option<Arc<CertifiedKey>> {
-        self.certificates.choose(name).map(|certificate| certificate.0)
+    pub(crate) fn certificate(&self, name: &str) -> Option<Certificate> {
+        self.certificates.choose(name)
     }
 
     /// Whether a handshake may have to wait, for a certificate or for what another edge answers.
@@ -222,11 +221,11 @@ impl Acme {
     }
 
     /// What answers an authority that asks for this name in a handshake (RFC 8737).
-    pub(crate) fn alpn_answer(&self, name: &str) -> Option<Arc<CertifiedKey>> {
+    pub(crate) fn alpn_answer(&self, name: &str) -> Option<Certificate> {
         let state = self.state.load();
         let own = challenge::alpn_answer(&state.as_ref()?.store.directory, name);
         let of_others = || self.answers.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        own.or_else(of_others).map(|certificate| certificate.0)
+        own.or_else(of_others)
     }
 
     /// What answers an authority that asks for this path (RFC 8555 section 8.3). `None`: it is no challenge

@@ -31,6 +31,7 @@ use tokio::time::sleep;
 use tonic::Status;
 use weir_proto::fetch::Replies;
 use weir_proto::fields;
+use weir_proto::joiners::Joiners;
 use weir_proto::origin::{FetchReply, Kind, RequestHead, fetch_reply};
 use weir_proto::plain::PlainRequest;
 use weir_proto::transport::TransportError;
@@ -40,7 +41,7 @@ use crate::application::admin_field::AdminField;
 use crate::application::failure::{blame_client, from_status, is_lost};
 use crate::application::hints::Hints;
 use crate::application::reply::{ReplySource, begun};
-use crate::application::upload::{Upload, nothing, rest};
+use crate::application::upload::{Upload, nothing, rest, with_joiners};
 use crate::metrics::Metrics;
 use crate::request::body::{BodyFault, RequestBody};
 
@@ -165,7 +166,20 @@ impl Application {
         body: RequestBody,
         hints: Option<&Hints>,
     ) -> Result<OriginReply, Failure> {
-        let fetched = self.fetch_by_adapters(first, head, body, hints).await;
+        let fetched = self.fetch_by_adapters(first, head, CallStreams { body, hints, joiners: None }).await;
+        self.metrics.application_calls.inc();
+        fetched
+    }
+
+    /// Makes one counted call for a page that others may come to wait for, too: `joiners`.
+    pub(crate) async fn fetch_for_all(
+        &self,
+        head: impl Fn() -> RequestHead,
+        hints: Option<&Hints>,
+        joiners: Option<&Joiners>,
+    ) -> Result<OriginReply, Failure> {
+        let beside = CallStreams { body: RequestBody::empty(), hints, joiners };
+        let fetched = self.fetch_by_adapters(head(), head, beside).await;
         self.metrics.application_calls.inc();
         fetched
     }
@@ -177,8 +191,7 @@ impl Application {
         &self,
         first: RequestHead,
         head: impl Fn() -> RequestHead,
-        body: RequestBody,
-        hints: Option<&Hints>,
+        CallStreams { body, hints, joiners }: CallStreams<'_>,
     ) -> Result<OriginReply, Failure> {
         let begun = Instant::now();
         let patience = self.patience(Duration::from_millis(first.deadline_ms));
@@ -186,7 +199,7 @@ impl Application {
         let nobody = || Failure::new(Kind::Unreachable, "no wsgi-adapter is found");
         let mut call = self.adapters.begin(None).await.ok_or_else(nobody)?;
         let (mut pauses, mut others) = (PAUSES.into_iter(), self.adapters.others());
-        let mut attempted = self.attempt(&call, first, BodyAndHints { body, hints }, patience).await;
+        let mut attempted = self.attempt(&call, first, CallStreams { body, hints, joiners }, patience).await;
         loop {
             let NoReply { failure, unsent, connected } = match attempted {
                 Ok(answered) => return answered.map(|reply| reply.of(call)),
@@ -211,7 +224,7 @@ impl Application {
             }
             tracing::info!("{failure}; retrying on another connection");
             call = self.adapters.begin(Some(&call)).await.ok_or(failure)?;
-            attempted = self.attempt(&call, head(), BodyAndHints { body, hints }, left).await;
+            attempted = self.attempt(&call, head(), CallStreams { body, hints, joiners }, left).await;
         }
     }
 
@@ -220,7 +233,7 @@ impl Application {
         &self,
         call: &Call,
         mut head: RequestHead,
-        BodyAndHints { body, hints }: BodyAndHints<'_>,
+        CallStreams { body, hints, joiners }: CallStreams<'_>,
         patience: Duration,
     ) -> Result<Result<OriginReply, Failure>, NoReply> {
         head.fields.extend(self.admin.field());
@@ -241,6 +254,7 @@ impl Application {
         };
         let is_empty = !call.may_get_lost() && !switches && head.content_length == Some(0);
         let rest = if is_empty { nothing() } else { rest(upload, fault.clone(), sending) };
+        let (rest, _until_reply) = with_joiners(rest, joiners);
         let mut replies = call.fetch(head, rest);
         // An upload takes the client's time and has a limit of its own; the application's time begins when it
         // is sent.
@@ -300,9 +314,10 @@ struct NoReply {
 }
 
 /// What is sent after the head of a request, and what comes before the head of its reply.
-struct BodyAndHints<'a> {
+struct CallStreams<'a> {
     body: RequestBody,
     hints: Option<&'a Hints>,
+    joiners: Option<&'a Joiners>,
 }
 
 /// The first message that is no interim reply.

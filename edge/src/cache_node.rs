@@ -75,7 +75,8 @@ impl Nodes {
         let began = Instant::now();
         let patience = Duration::from_nanos(self.patience.load(Ordering::Relaxed));
         let first = self.owner(question.key)?;
-        let open = |node: &Node| exchange::open(node.client(), question.to_message(), patience);
+        let open =
+            |node: &Node| exchange::open(node.client(), question.to_message(), question.joiners, patience);
         let gone = match open(&first).await {
             Ok(lookup) => return Ok(lookup),
             Err(gone) => gone,
@@ -205,6 +206,8 @@ const PURGE_SLACK: Duration = Duration::from_millis(500);
 mod tests {
     use std::net::TcpListener;
 
+    use weir_proto::joiners::Joiners;
+
     use super::*;
 
     #[tokio::test]
@@ -224,7 +227,8 @@ mod tests {
         let look_up = async || {
             let fields = http::HeaderMap::new();
             let (key, intent) = (key.as_bytes(), Intent::Page);
-            let question = Question { key, fields: &fields, intent, probe: false, wait: Duration::ZERO };
+            let (joiners, wait) = (Joiners::default(), Duration::ZERO);
+            let question = Question { key, fields: &fields, intent, probe: false, wait, joiners: &joiners };
             nodes.look_up(&question).await.err().unwrap().to_string()
         };
         // All have chosen before the first of them knows.

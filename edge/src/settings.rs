@@ -56,7 +56,7 @@ pub use client_certificate::{ClientCertificateConfig, ClientVerify};
 pub use compress::{CompressConfig, CompressTable};
 pub use forwarded_host::ForwardedHost;
 pub use limit::{LimitConnConfig, LimitReqConfig, ZoneConfig};
-pub use listen::{CertificateConfig, Listen, TlsSetting};
+pub use listen::{CertificateConfig, KeyPairConfig, Listen, TlsSetting};
 pub use listener_bounds::ListenerBoundsConfig;
 pub use logs::{ErrorLogConfig, ErrorLogLevel, Escape, LogConfig, LogFormatConfig};
 pub(crate) use place::PlaceConfig;

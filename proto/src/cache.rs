@@ -17,7 +17,7 @@ pub struct Position {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExchangeRequest {
-    #[prost(oneof = "exchange_request::Message", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "exchange_request::Message", tags = "1, 2, 3, 4, 5, 6")]
     pub message: ::core::option::Option<exchange_request::Message>,
 }
 /// Nested message and enum types in `ExchangeRequest`.
@@ -34,6 +34,9 @@ pub mod exchange_request {
         End(super::super::origin::End),
         #[prost(message, tag = "5")]
         GiveUp(super::LeaseReturn),
+        /// While the stream waits: who waits in the edge for the same page.
+        #[prost(message, tag = "6")]
+        Joined(super::super::origin::Joiner),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -53,6 +56,9 @@ pub struct Lookup {
     /// Try whether a reply can be stored again: a hit-for-miss mark does not count. At most one stream holds the lease all the same.
     #[prost(bool, tag = "5")]
     pub probe: bool,
+    /// The address of the client that asks, for its part of the application alone. Empty: the edge wants to hear of nobody who joins.
+    #[prost(string, tag = "6")]
+    pub client: ::prost::alloc::string::String,
 }
 /// A stored reply without its body. All lengths of time are relative: no clock is compared across machines.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -102,7 +108,7 @@ pub struct LeaseReturn {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExchangeReply {
-    #[prost(oneof = "exchange_reply::Message", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "exchange_reply::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub message: ::core::option::Option<exchange_reply::Message>,
 }
 /// Nested message and enum types in `ExchangeReply`.
@@ -123,6 +129,9 @@ pub mod exchange_reply {
         Pass(super::Pass),
         #[prost(message, tag = "7")]
         Stored(super::StoreReply),
+        /// To the holder of the lease, at any time: another client waits for the page.
+        #[prost(message, tag = "8")]
+        Joined(super::super::origin::Joiner),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -148,7 +157,11 @@ pub struct LookupHit {
     pub max_object: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Wait {}
+pub struct Wait {
+    /// The node takes `joined`.
+    #[prost(bool, tag = "1")]
+    pub takes_joined: bool,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Lease {
     /// Where the log stood when the lease was given.

@@ -4,6 +4,7 @@
 pub mod fetch;
 pub mod fields;
 pub mod health;
+pub mod joiners;
 pub mod link;
 pub mod passes;
 pub mod plain;

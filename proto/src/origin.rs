@@ -11,7 +11,7 @@ pub struct Field {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FetchRequest {
-    #[prost(oneof = "fetch_request::Message", tags = "1, 2, 3")]
+    #[prost(oneof = "fetch_request::Message", tags = "1, 2, 3, 4")]
     pub message: ::core::option::Option<fetch_request::Message>,
 }
 /// Nested message and enum types in `FetchRequest`.
@@ -24,7 +24,17 @@ pub mod fetch_request {
         Chunk(::prost::bytes::Bytes),
         #[prost(message, tag = "3")]
         End(super::End),
+        #[prost(message, tag = "4")]
+        Joined(super::Joiner),
     }
+}
+/// Another client waits for the reply to a `shared` request, too: while the request waits for a place at the application, it may take
+/// one of this client's.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Joiner {
+    /// The client's address. What is none, as of one that came by a unix socket, is nobody's part.
+    #[prost(string, tag = "1")]
+    pub client: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RequestHead {
@@ -205,6 +215,9 @@ pub struct Failure {
     /// For BAD_BODY: the status that tells the client what was wrong: 408, the body was too slow; 413, too large; 0: 400.
     #[prost(uint32, tag = "7")]
     pub status: u32,
+    /// For OVERLOADED: the client that has caused the request has its part of the pool. Another's may be served.
+    #[prost(bool, tag = "8")]
+    pub client_share: bool,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -387,7 +400,8 @@ pub mod origin_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// One request's way to the application. The first message is the head; body chunks follow, then `end`.
+        /// One request's way to the application. The first message is the head; body chunks follow, then `end`. Of a `shared` request the
+        /// edge goes on to tell who joins, until it has the reply's head; the adapter reads that to its end before it ends the reply.
         /// The reply is a head, chunks and `end`, or a `failure`. A failure after a head means that the body broke off: what was
         /// sent is not the whole.
         pub async fn fetch(
@@ -432,7 +446,8 @@ pub mod origin_server {
             >
             + std::marker::Send
             + 'static;
-        /// One request's way to the application. The first message is the head; body chunks follow, then `end`.
+        /// One request's way to the application. The first message is the head; body chunks follow, then `end`. Of a `shared` request the
+        /// edge goes on to tell who joins, until it has the reply's head; the adapter reads that to its end before it ends the reply.
         /// The reply is a head, chunks and `end`, or a `failure`. A failure after a head means that the body broke off: what was
         /// sent is not the whole.
         async fn fetch(

@@ -1,14 +1,16 @@
 """Pages that are chosen by what their visitors accept say so, or the first visitor would choose for all."""
 
+import asyncio
 import sys
 from typing import Any
 
 import pytest
 from django.http import HttpRequest, HttpResponse
-from django.test import Client, RequestFactory
+from django.test import Client, RequestFactory, override_settings
 from django.utils import translation
+from django.utils.functional import SimpleLazyObject
 
-from running import REPOSITORY
+from running import REPOSITORY, weir
 from weir_server.django import WeirMiddleware
 
 LANGUAGE = {"Accept-Language": "de"}
@@ -34,6 +36,89 @@ def test_views_of_django() -> None:
         assert isinstance(response, HttpResponse)
         assert response.get("Vary") == expected, view
     assert "Accept" in Client().get("/by-type/")["Vary"].split(", ")
+
+
+PHONE = {"User-Agent": "Phone 1.0", "Sec-CH-UA-Mobile": "?1", "Save-Data": "on", "X-Other": "1"}
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("is_async", [False, True])
+def test_what_a_view_of_django_looks_at(is_async: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever stands around it looks at for its log is no matter of the page."""
+    from types import ModuleType
+
+    negotiation = pytest.importorskip("rest_framework.negotiation")
+    from django.conf import settings
+    from django.template import engines
+    from django.test import AsyncClient
+    from django.urls import path
+
+    seen: list[str] = []
+
+    def logging(get_response: Any) -> Any:
+        def middleware(request: HttpRequest) -> Any:
+            seen.append(request.META["HTTP_USER_AGENT"])
+            request.kind = SimpleLazyObject(lambda: request.headers["User-Agent"])  # type: ignore[attr-defined]
+            response = get_response(request)
+            seen.append(request.headers["user-agent"] + request.META.get("HTTP_SAVE_DATA", ""))
+            assert request.META is getattr(request, "environ", request.META) and type(request.META) is dict
+            assert request.META.get("made.by.view", "view") == "view"
+            return response
+
+        return middleware
+
+    def template(text: str) -> Any:
+        return lambda request: HttpResponse(engines["django"].from_string(text).render({"request": request}))
+
+    def puts(request: HttpRequest) -> HttpResponse:
+        request.META["made.by.view"] = "view"
+        return HttpResponse("a page")
+
+    def negotiates(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(negotiation.DefaultContentNegotiation().get_accept_list(request))
+
+    views = {
+        "meta": (lambda request: HttpResponse(request.META["HTTP_USER_AGENT"]), "User-Agent"),
+        "asks": (lambda request: HttpResponse("HTTP_SAVE_DATA" in request.META), "save-data"),
+        "headers": (lambda request: HttpResponse(request.headers.get("sec-ch-ua-mobile")), "sec-ch-ua-mobile"),
+        "template": (template("{{ request.META.HTTP_USER_AGENT }}"), "user-agent"),
+        "lazy": (template("{{ request.kind }}"), "user-agent"),
+        "other": (lambda request: HttpResponse(request.META["HTTP_X_OTHER"]), None),
+        "puts": (puts, None),
+        "copies": (lambda request: HttpResponse(len(dict(request.META))), None),
+        # It says itself where it matters.
+        "framework": (negotiates, None),
+    }
+    urls = ModuleType("urls_of_fields")
+    urls.urlpatterns = [path(name, view) for name, (view, _) in views.items()]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, urls.__name__, urls)
+    monkeypatch.setitem(sys.modules, "logging_of_fields", ModuleType("logging_of_fields"))
+    sys.modules["logging_of_fields"].logging = logging  # type: ignore[attr-defined]
+    own = [settings.MIDDLEWARE[0], "logging_of_fields.logging"]
+    with override_settings(ROOT_URLCONF=urls.__name__, MIDDLEWARE=own):
+        for name, (_, expected) in views.items():
+            if is_async:
+                response: Any = asyncio.run(AsyncClient().get(f"/{name}", headers=PHONE))
+            else:
+                response = Client().get(f"/{name}", headers=PHONE)
+            assert response.status_code == 200
+            assert response.headers.get("Vary", "").lower() == (expected or "").lower(), name
+    assert len(seen) == 2 * len(views)
+
+
+def test_the_fields_are_those_that_weir_shows() -> None:
+    import subprocess
+
+    from weir_server._accepts import FIELDS
+
+    shown = subprocess.run([weir(), "show", "fields"], capture_output=True, text=True, check=True).stdout
+    kinds: dict[str, set[str]] = {}
+    for line in shown.splitlines():
+        if line and not line.startswith(" "):
+            kind = line.partition(":")[0]
+        elif line.strip():
+            kinds.setdefault(kind, set()).update(line.split())
+    assert kinds["vary"] - {"accept-encoding"} == set(FIELDS)
 
 
 def test_views_of_flask() -> None:
@@ -83,6 +168,19 @@ def test_views_of_starlette() -> None:
     def parameter(accept_language: Annotated[str, Header()] = "en") -> str:
         return accept_language
 
+    @app.get("/agent")
+    def agent(user_agent: Annotated[str, Header()] = "") -> str:
+        return user_agent
+
+    @app.get("/log")
+    async def log(request: Request) -> str:
+        # It may be for a log.
+        return "" if request.headers["user-agent"] else "none"
+
+    @app.get("/consent")
+    async def consent(request: Request) -> str:
+        return request.headers.get("Sec-GPC", "0")
+
     @app.get("/said")
     async def said(request: Request, response: Response) -> Any:
         response.headers["Vary"] = "Accept-Language"
@@ -95,6 +193,9 @@ def test_views_of_starlette() -> None:
     for path, expected in (
         ("/language", "accept-language"),
         ("/parameter", "accept-language"),
+        ("/agent", "user-agent"),
+        ("/log", ""),
+        ("/consent", "sec-gpc"),
         ("/said", "accept-language"),
         ("/", ""),
     ):

@@ -75,6 +75,26 @@ def listening(*acknowledged: str) -> Iterator[Listener]:
         server.server_close()
 
 
+def test_what_is_to_be_sent_again_later() -> None:
+    """Replicas may be late."""
+    with listening() as server:
+        sender = Sender(Admin([server.address]), sure=True)
+        begun = time.monotonic()
+        for name in ("one", "two"):
+            sender.send([name])
+            sender.send_after(0.5, [name])
+        until("they are sent again", lambda: len(names_of(server)) == 4, 20)
+        assert time.monotonic() - begun >= 0.5
+        assert sorted(names_of(server)) == ["one", "one", "two", "two"]
+        # A process that ends does not wait for long.
+        sender.send_after(600.0, ["three"])
+        assert sender.drain(1.0) and names_of(server)[-1] == "three"
+
+
+def names_of(server: Listener) -> list[str]:
+    return [name for order in server.orders for name in order["tags"]]
+
+
 @pytest.fixture
 def listener() -> Iterator[Listener]:
     with listening() as server:

@@ -276,6 +276,71 @@ def test_reload_for_development(site: Path, tmp_path: Path) -> None:
         until("the page is made anew", lambda: "; hit" not in running.get("/").cache)
 
 
+def test_reload_for_what_lies_beside_the_working_directory(site: Path, tmp_path: Path) -> None:
+    """A package and settings that are imported from elsewhere, an application of Django, and templates."""
+    beside = tmp_path / "beside"
+    for directory in ("package", "templates", "letters"):
+        (beside / directory).mkdir(parents=True)
+    (beside / "package/__init__.py").write_text("VALUE = 1\n")
+    (beside / "letters/__init__.py").write_text("")
+    (beside / "letters/models.py").write_text("")
+    (beside / "routes.py").write_text(
+        "from django.http import HttpResponse\nfrom django.urls import path\nimport package\n"
+        "urlpatterns = [path('', lambda request: HttpResponse(str(package.VALUE)))]\n"
+    )
+    (beside / "chosen.py").write_text(
+        "SECRET_KEY = 'x'\nALLOWED_HOSTS = ['*']\nROOT_URLCONF = 'routes'\nINSTALLED_APPS = ['letters']\n"
+        "BACKEND = 'django.template.backends.django.DjangoTemplates'\n"
+        f"TEMPLATES = [{{'BACKEND': BACKEND, 'DIRS': [{str(beside / 'templates')!r}]}}]\n"
+    )
+    (site / "django_app.py").write_text(
+        "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n"
+    )
+    env = {
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(beside), os.environ.get("PYTHONPATH")))),
+        "DJANGO_SETTINGS_MODULE": "chosen",
+    }
+    given = command("django_app", "--server", "gunicorn", "--workers", "1", "--reload")
+    with serving(given, tmp_path / "run", site, env) as running:
+        edits = (
+            ("package/__init__.py", "VALUE = 2\n"),
+            ("letters/models.py", "# other models\n"),
+            ("templates/letter.txt", "Dear"),
+            ("chosen.py", (beside / "chosen.py").read_text() + "USE_TZ = True\n"),
+            ("routes.py", (beside / "routes.py").read_text().replace("str(", "'new ' + str(")),
+        )
+        for reloads, (file, text) in enumerate(edits, 1):
+            (beside / file).write_text(text)
+            until(f"it is reloaded for {file}", partial(running.says, "the application is reloaded", reloads))
+        assert running.get("/").body == b"new 2"
+
+
+def test_a_server_that_answers_nobody_is_replaced(site: Path, tmp_path: Path) -> None:
+    """All its threads wait for something that never comes: it lives, and takes connections."""
+    (site / "stuck.py").write_text(
+        "import threading\n"
+        "def app(environ, start_response):\n"
+        "    if environ['PATH_INFO'] == '/wait': threading.Event().wait()\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain'), ('Cache-Control', 'no-store')])\n"
+        "    return [b'here']\n"
+    )
+    given = command("stuck", "--server", "gunicorn", "--workers", "1", "--threads", "2", "--timeout", "2s")
+    with serving(given, tmp_path / "run", site) as running:
+
+        def stick() -> bool:
+            threads = [threading.Thread(target=running.get, args=("/wait",)) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            return running.says("the application's server answers nobody; it is replaced")
+
+        until("it is replaced", stick)
+        until("it answers again", lambda: running.get("/").body == b"here")
+        assert running.says("the application is reloaded")
+        assert not running.says("the application's server answers nobody; it is replaced", 2)
+
+
 def test_nothing_is_left_when_weir_is_killed(site: Path, tmp_path: Path) -> None:
     with (
         pytest.raises(AssertionError, match="not ended in order"),

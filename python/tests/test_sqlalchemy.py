@@ -427,3 +427,67 @@ def test_another_engine_of_the_same_database_purges_too(tmp_path: Path, monkeypa
             connection.execute(sa.insert(things).values(id=7, name="a"))
             assert not purged, "before the commit"
         assert set().union(*purged) == expected
+
+
+def test_names_of_tags() -> None:
+    class Base(orm.DeclarativeBase):
+        pass
+
+    class Page(Base):
+        __tablename__ = "Odd page"
+        key: orm.Mapped[int] = orm.mapped_column("page_id", primary_key=True)
+        slug: orm.Mapped[str] = orm.mapped_column("page_slug", sa.String(20), unique=True)
+        text: orm.Mapped[str] = orm.mapped_column(sa.Text)
+
+    class Place(Base):
+        __tablename__ = "place"
+        row: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+        column: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+
+    engine = sa.create_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    with Session(engine, expire_on_commit=False) as session:
+        page, place = Page(key=7, slug="x", text="y"), Place(row=1, column=2)
+        session.add_all([page, place])
+        session.commit()
+    for found, expected in (
+        (_sqlalchemy.tag(page), "odd_page:7"),
+        (_sqlalchemy.tag(Page), "odd_page"),
+        (_sqlalchemy.tag(Page, slug="X"), "odd_page:page_slug=x"),
+        (_sqlalchemy.tag(Page, key=7), "odd_page:7"),
+        # Its values have no tags.
+        (_sqlalchemy.tag(Page, text="y"), "odd_page"),
+        (_sqlalchemy.tag(place), "place"),
+        (_sqlalchemy.tag("weather"), "weather"),
+    ):
+        assert found == expected
+    # Those are what a change of the row purges.
+    gone: set[str] = set()
+    _sqlalchemy.Watch(engine, Base.metadata, lambda *_: None, gone.update)
+    with Session(engine) as session:
+        session.execute(sa.update(Page).values(text="z"))
+        session.execute(sa.update(Place).values(column=3))
+        session.commit()
+    assert {"odd_page:7", "odd_page:page_slug=x", "odd_page", "place"} <= gone
+    engine.dispose()
+
+
+def test_models_that_are_imported_late(tmp_path: Path) -> None:
+    """A task may import them after the first statement; another process may not know them at all."""
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/late")
+    tables = sa.MetaData()
+    first = sa.Table("first", tables, sa.Column("id", sa.Integer, primary_key=True))
+    gone: set[str] = set()
+    _sqlalchemy.Watch(engine, tables, lambda *_: None, gone.update)
+    with engine.begin() as connection:
+        tables.create_all(connection)
+        connection.execute(sa.insert(first).values(id=1))
+        connection.execute(sa.text("CREATE TABLE second (id INTEGER PRIMARY KEY, text TEXT)"))
+        connection.execute(sa.text("INSERT INTO second (id, text) VALUES (1, 'a'), (2, 'b')"))
+    assert {"first:1", "second", "second:*", "second:+"} <= gone, "what pages of it have elsewhere"
+    second = sa.Table("second", tables, sa.Column("id", sa.Integer, primary_key=True), sa.Column("text", sa.Text))
+    gone.clear()
+    with engine.begin() as connection:
+        connection.execute(sa.update(second).where(second.c.id == 2).values(text="c"))
+    assert gone == {"second", "second:2"}
+    engine.dispose()

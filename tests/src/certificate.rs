@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, KeyPair};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, SignatureScheme, StreamOwned};
 use toml::{Table, Value};
 
 /// A self-signed certificate for some names, written as NAME.pem and NAME.key.
@@ -25,8 +26,17 @@ impl Certificate {
     }
 
     pub fn write_as(directory: &Path, file: &str, names: &[&str]) -> Self {
+        Self::write_of_kind(directory, file, names, &rcgen::PKCS_ECDSA_P256_SHA256)
+    }
+
+    pub fn write_of_kind(
+        directory: &Path,
+        file: &str,
+        names: &[&str],
+        kind: &'static rcgen::SignatureAlgorithm,
+    ) -> Self {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        let pair = KeyPair::generate().unwrap();
+        let pair = KeyPair::generate_for(kind).unwrap();
         let made = CertificateParams::new(names).unwrap().self_signed(&pair).unwrap();
         let (certificate, key) =
             (directory.join(format!("{file}.pem")), directory.join(format!("{file}.key")));
@@ -61,13 +71,26 @@ impl Certificate {
 
     /// A client that trusts this certificate alone, and offers these protocols.
     pub fn client(&self, protocols: &[&str]) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.der.clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let mut config = versions.unwrap().with_root_certificates(roots).with_no_client_auth();
+        let mut config = self.trusting(rustls::crypto::ring::default_provider());
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         Arc::new(config)
+    }
+
+    /// A client that trusts this certificate alone, and verifies no other signatures than these.
+    pub fn client_that_verifies(&self, schemes: &[SignatureScheme]) -> Arc<ClientConfig> {
+        let mut provider = rustls::crypto::ring::default_provider();
+        let known = provider.signature_verification_algorithms.mapping;
+        let kept: Vec<_> = known.iter().filter(|(scheme, _)| schemes.contains(scheme)).copied().collect();
+        provider.signature_verification_algorithms.mapping = kept.leak();
+        Arc::new(self.trusting(provider))
+    }
+
+    fn trusting(&self, provider: CryptoProvider) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.der.clone()).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider));
+        let versions = builder.with_safe_default_protocol_versions();
+        versions.unwrap().with_root_certificates(roots).with_no_client_auth()
     }
 }
 

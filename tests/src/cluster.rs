@@ -44,6 +44,8 @@ queue = { length = 5000, timeout = "30s" }
 struct Plan {
     edge: Settings,
     node: Settings,
+    /// Lines of the pool.
+    pool: String,
     directory: TempDir,
 }
 
@@ -51,7 +53,7 @@ impl Plan {
     #[track_caller]
     fn of(sites: &str) -> Self {
         let (edge, node) = (Settings::parse(sites), Settings::default());
-        Self { edge, node, directory: TempDir::new().unwrap() }
+        Self { edge, node, pool: POOL.to_owned(), directory: TempDir::new().unwrap() }
     }
 
     /// No call of Redis is given up because the machine is slow.
@@ -96,19 +98,32 @@ impl Cluster {
     /// Such a cluster, with these lines more in the settings of each cache-node.
     #[track_caller]
     pub fn patient_with(edges: usize, nodes: usize, sites: &str, lines: &str) -> Self {
-        let mut plan = Plan::of(sites).waits_for_redis();
-        let edge = plan.edge.with("edge.watch_grace", "20s").with("edge.timeouts.cache", "10s");
-        plan.edge = edge.with("edge.timeouts.wait", "90s");
-        let node = plan.node.with("cache_node.watch_grace", "20s").with("cache_node.max_wait", "100s");
-        plan.node = node.with_all("cache_node", &Settings::parse(lines).into_table());
+        let mut plan = Self::patient_plan(sites);
+        plan.node = plan.node.with_all("cache_node", &Settings::parse(lines).into_table());
         Self::by(edges, nodes, plan)
     }
 
+    fn patient_plan(sites: &str) -> Plan {
+        let mut plan = Plan::of(sites).waits_for_redis();
+        let edge = plan.edge.with("edge.watch_grace", "20s").with("edge.timeouts.cache", "10s");
+        plan.edge = edge.with("edge.timeouts.wait", "90s");
+        plan.node = plan.node.with("cache_node.watch_grace", "20s").with("cache_node.max_wait", "100s");
+        plan
+    }
+
+    /// A patient cluster before an application with only so many places.
+    #[track_caller]
+    pub fn crowded(edges: usize, nodes: usize, sites: &str, places: usize) -> Self {
+        let plan = Self::patient_plan(sites);
+        let pool = format!("{POOL}max_in_flight = {places}\n");
+        Self::by(edges, nodes, Plan { pool, ..plan })
+    }
+
     fn by(edges: usize, nodes: usize, plan: Plan) -> Self {
-        let Plan { edge, node, directory } = plan;
+        let Plan { edge, node, pool, directory } = plan;
         let (redis, app) = (Redis::by_clock(&directory.path().join("redis.clock")), App::Oracle.start());
         let adapter_at = address();
-        let pool = Settings::parse(&POOL.replace("$APP", &app.address())).into_table();
+        let pool = Settings::parse(&pool.replace("$APP", &app.address())).into_table();
         let settings = Settings::default()
             .with_all("wsgi_adapter", &pool)
             .with("wsgi_adapter.listen", adapter_at.to_string())

@@ -114,6 +114,9 @@ mod files;
 // What each client has a part of, and what a full disk does.
 #[path = "e2e/shares.rs"]
 mod shares;
+
+#[path = "e2e/joined.rs"]
+mod joined;
 // Large bodies, and many slow clients.
 #[path = "e2e/uploads.rs"]
 mod uploads;

@@ -8,6 +8,7 @@ use clap::Parser;
 mod audit;
 mod check;
 mod cli;
+mod companion;
 mod control;
 mod doctor;
 mod edges;

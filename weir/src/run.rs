@@ -11,11 +11,11 @@ use process::settings::LoadedSection;
 use process::shutdown::Shutdown;
 use process::signals::ProgramHandle;
 use process::{control, directory, program};
-use tokio::sync::mpsc::Receiver;
 use weir_proto::transport;
 use wsgi_adapter::Pools;
 
 use crate::cli::{HealthcheckArgs, RunArgs};
+use crate::companion::{ApplicationWatch, Companion};
 use crate::settings::{self, ServiceSettings};
 
 pub(crate) fn from_file(args: &RunArgs) -> anyhow::Result<ExitCode> {
@@ -43,14 +43,6 @@ pub(crate) fn healthcheck(args: &HealthcheckArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The application that weir has started beside its services.
-pub(crate) struct Companion {
-    /// Lets it begin anew, with each reload of the settings.
-    pub(crate) reload: Box<dyn FnMut()>,
-    /// A message each time that it has begun anew: it may make other pages than before.
-    pub(crate) renewed: Receiver<()>,
-}
-
 /// What there must be before the services start.
 pub(crate) struct Preparation {
     pub(crate) loaded: ServiceSettings,
@@ -66,8 +58,8 @@ pub(crate) fn run(
 ) -> anyhow::Result<ExitCode> {
     Ok(program::run("weir", async |shutdown| {
         let Preparation { loaded, again, companion } = prepare().await?;
-        let (also, renewed) = companion.map(|Companion { reload, renewed }| (reload, renewed)).unzip();
-        let mut running = start(loaded, again, shutdown, renewed).await?;
+        let (also, beside) = companion.map(Companion::parts).unzip();
+        let mut running = start(loaded, again, shutdown, beside).await?;
         if let Some(mut also) = also {
             let mut reload = running.reload;
             running.reload = Box::new(move || {
@@ -88,7 +80,7 @@ pub(crate) async fn start(
     loaded: ServiceSettings,
     again: Source,
     shutdown: Shutdown,
-    renewed: Option<Receiver<()>>,
+    beside: Option<ApplicationWatch>,
 ) -> anyhow::Result<ProgramHandle> {
     let ServiceSettings { edge, cache_node, wsgi_adapter, tree } = loaded;
     let listeners = Listeners::bind(&edge)?;
@@ -109,7 +101,7 @@ pub(crate) async fn start(
     };
     let grace = edge.timeouts.drain.0;
     let addresses: Vec<_> = edge.listen.iter().map(|listen| listen.address.clone()).collect();
-    let edge = EdgeServer::new(edge, peers, shutdown)?;
+    let edge = EdgeServer::new(edge, peers, shutdown.clone())?;
     edge.metrics().register(|registry| {
         node_metrics.register(registry);
         if let Some(pools) = &pools {
@@ -120,8 +112,9 @@ pub(crate) async fn start(
     tokio::spawn(edge.clone().serve(listeners, (pools.clone(), control)));
     edge.opened().await;
     tracing::info!("weir serves on {}", addresses.join(", "));
-    if let Some(renewed) = renewed {
-        tokio::spawn(purge_old_pages(edge.clone(), renewed));
+    if let Some(beside) = beside {
+        let watching = beside.watch(edge.clone(), pools.clone(), shutdown.clone());
+        program::serve("the application", watching, &shutdown);
     }
     let again = move || {
         let loaded = again()?;
@@ -133,13 +126,6 @@ pub(crate) async fn start(
     let take_over = move |loaded| services.take_over(loaded);
     let reload = Box::new(program::reloader(tree, fixed(), again, take_over));
     Ok(ProgramHandle { grace, reload, watched: None, orders: Some(orders), legacy })
-}
-
-/// Purges all pages each time that the application has begun anew: new code and templates make others.
-async fn purge_old_pages(edge: Arc<EdgeServer>, mut renewed: Receiver<()>) {
-    while renewed.recv().await.is_some() {
-        edge.purge_all().await;
-    }
 }
 
 /// The settings that only a new process takes over.

@@ -25,8 +25,9 @@ use process::units::Size;
 use wsgi_adapter::{KeepaliveConfig, ServerConfig};
 
 use crate::cli::{Cli, Command, ServeArgs, ServerArgs};
+use crate::companion::{ApplicationWatch, Companion};
 use crate::private_directory::PrivateDirectory;
-use crate::run::{self, Companion, Preparation};
+use crate::run::{self, Preparation};
 use crate::settings::{self, ServiceSettings};
 use application::Application;
 use environment::Environment;
@@ -54,11 +55,12 @@ pub(crate) fn from_flags(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let of_flags = ["--listen", "--admin"];
     let names =
         if args.config.is_some() && !args.remove_config { ["edge.listen", "edge.admin"] } else { of_flags };
-    run::run(None, async || {
+    let ended = run::run(None, async || {
         // The application may take long, and would be started in vain.
         Listeners::check(&prepared.loaded.edge, names).map_err(|error| anyhow::anyhow!("{error}"))?;
         begin(name, &args.server, prepared, directory, &application).await
-    })
+    })?;
+    Ok(if application.get().is_some_and(Application::is_lost) { ExitCode::FAILURE } else { ended })
 }
 
 /// Starts the application's server, and waits until it answers.
@@ -88,7 +90,8 @@ async fn begin(
         ("WEIR_VALUES_KEY_FILE", std::path::absolute(values_key)?.into()),
     ];
     let (started, renewed) = Application::start(server, directory, environment, args.reload).await?;
-    let companion = Companion { reload: Box::new(started.reloader()), renewed };
+    let watch = ApplicationWatch { renewed, pool: site::POOL, doubt: Box::new(started.doubter()) };
+    let companion = Companion { reload: Box::new(started.reloader()), watch };
     let _ = application.set(started);
     let again = move || {
         let mut loaded = again()?;

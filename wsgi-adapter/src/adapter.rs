@@ -26,6 +26,9 @@ use crate::spans;
 /// The request's head is the first thing an edge sends.
 const HEAD_WAIT: Duration = Duration::from_secs(10);
 
+/// How long a fetch that is over waits for an edge that tells of nobody any more to say so.
+const END_WAIT: Duration = Duration::from_secs(1);
+
 /// Answers `weir.origin.Origin`.
 #[derive(Debug)]
 pub(crate) struct Adapter {
@@ -69,6 +72,10 @@ impl Adapter {
         let reader = self.reader;
         let within = span.clone();
         let work = async move {
+            let (rest, mut joiners) = match is_for_many(&head) {
+                true => (nothing(), Some(rest)),
+                false => (rest, None),
+            };
             let fetched = match &pool {
                 Some(pool) if pool.config.variables_of(&head.variables).is_none() => {
                     Err(Error::UnknownVariables(head.variables.clone()).into())
@@ -76,7 +83,7 @@ impl Adapter {
                 // The edge may leave before its end. The fetch sees it, and ends when its server is free
                 // again.
                 Some(pool) => match Fetch::prepare(pool, &head, rest, &replies).await {
-                    Ok(fetch) => fetch.run(&span).await,
+                    Ok(fetch) => fetch.run(&span, &mut joiners).await,
                     Err(failed) => Err(failed),
                 },
                 None => Err(Error::UnknownPool(head.pool.clone()).into()),
@@ -87,6 +94,9 @@ impl Adapter {
                     log(&failed, &head, pool.as_deref());
                 }
                 tell(&failed, &head.pool, pool.as_deref(), &metrics, &replies).await;
+            }
+            if let (Some(joiners), ReplyReader::Network) = (joiners, reader) {
+                read_to_end(joiners).await;
             }
         };
         // Boxed here: each function that it passed through would copy it.
@@ -142,7 +152,7 @@ impl Fetcher for Adapter {
         let metrics = self.pools.metrics.clone();
         // Made where it is boxed: it is long.
         let work: Work = Box::pin(async move {
-            if let Err(failed) = Fetch::plain(&pool, plain, &replies).run(&Span::none()).await {
+            if let Err(failed) = Fetch::plain(&pool, plain, &replies).run(&Span::none(), &mut None).await {
                 tell(&failed, &pool.config.name, Some(&pool), &metrics, &replies).await;
             }
         });
@@ -156,6 +166,21 @@ async fn first_message(messages: &mut Streaming<FetchRequest>) -> Result<Request
         Ok(Some(Message::Head(head))) => Ok(head),
         _ => Err(Error::Contract("a fetch begins with a request head".to_owned())),
     }
+}
+
+/// What follows the head tells who else waits for the reply.
+fn is_for_many(head: &RequestHead) -> bool {
+    head.shared && head.content_length == Some(0) && head.upgrade.is_empty()
+}
+
+fn nothing() -> BodyMessages {
+    Box::pin(tokio_stream::empty())
+}
+
+/// A stream that the edge has not ended is reset after the reply, and what it sends then counts as a fault of
+/// the connection.
+async fn read_to_end(mut joiners: BodyMessages) {
+    let _ = timeout(END_WAIT, async { while joiners.next().await.is_some() {} }).await;
 }
 
 /// Tells the log. An edge in the same process does so itself.

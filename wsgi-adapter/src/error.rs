@@ -226,6 +226,7 @@ impl Error {
                 Self::Body(error) => error.status(),
                 _ => 0,
             },
+            client_share: matches!(self, Self::Full(PoolFull::Client)),
         }
     }
 }

@@ -149,11 +149,16 @@ impl<'a> Fetch<'a> {
         }
     }
 
-    /// Takes the request to a server and its reply to the edge, up to its end. `span` is told who replied.
-    pub(crate) async fn run(mut self, span: &Span) -> Result<(), FetchFailure> {
+    /// Takes the request to a server and its reply to the edge, up to its end. `span` is told who replied;
+    /// `joiners` tells of clients that wait for the page, too.
+    pub(crate) async fn run(
+        mut self,
+        span: &Span,
+        joiners: &mut Option<BodyMessages>,
+    ) -> Result<(), FetchFailure> {
         let (pool, head, replies) = (self.pool, self.head, self.replies);
         let wanted = std::mem::take(&mut self.wanted);
-        let slot = async { Ok(pool.slot(wanted, self.deadline).await?) };
+        let slot = async { Ok(pool.slot_for_all(wanted, self.deadline, joiners).await?) };
         let mut slot = replies.while_wanted(pin!(slot)).await?;
         let mut reply = self.reach(&mut slot).await?;
         slot.bind(head, &mut reply.head.fields);

@@ -37,7 +37,7 @@ pub use config::{
     KeepaliveConfig, PoolConfig, QueueConfig, ReplyBufferConfig, RetryConfig, ServerConfig, ServerTlsConfig,
     Statuses, StickyConfig, VariableValue, Variables,
 };
-pub use pool::StartError;
+pub use pool::{PoolTally, StartError};
 pub use pools::{FIXED, Pools, PoolsPlan};
 use replies::ReplyReader;
 

@@ -56,6 +56,7 @@ mod uploads;
 mod waiting;
 
 pub(crate) use entry::Entry;
+pub use figures::PoolTally;
 pub(crate) use roster::RosterError;
 pub(crate) use slot::Slot;
 pub(crate) use slot_request::SlotRequest;
@@ -111,6 +112,8 @@ struct State {
     budget: Budget,
     /// Some may have left.
     waiting: Queue<Waiter>,
+    /// How many have lined up there so far.
+    lined_up: u64,
 }
 
 impl Pool {
@@ -167,6 +170,7 @@ impl Pool {
                 ),
                 budget: Budget::new(Instant::now()),
                 waiting: Queue::new(config.queue.length),
+                lined_up: 0,
             }),
             changing: tokio::sync::Mutex::new(()),
             config: config.clone(),

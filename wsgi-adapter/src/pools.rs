@@ -16,7 +16,7 @@ use weir_proto::origin::RequestHead;
 use crate::body_memory::BodyMemory;
 use crate::config::{Config, PoolConfig, ServerConfig};
 use crate::metrics::{Metrics, PREFIX};
-use crate::pool::{Pool, StartError};
+use crate::pool::{Pool, PoolTally, StartError};
 
 /// Cheap to clone; all clones are the same pools.
 #[derive(Clone, Debug)]
@@ -134,6 +134,11 @@ impl Pools {
     pub fn register(&self, registry: &mut Registry) {
         self.metrics.register(registry);
         registry.sub_registry_with_prefix(PREFIX).register_collector(Box::new(self.clone()));
+    }
+
+    /// The tally of one of the settings' pools.
+    pub fn tally(&self, name: &str) -> Option<PoolTally> {
+        self.get(name).map(|pool| pool.tally())
     }
 
     /// One of the settings.

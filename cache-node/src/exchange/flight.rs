@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use weir_proto::joiners::Joiners;
 
 use crate::slot::Slot;
 
@@ -18,7 +19,11 @@ pub(super) struct Flights<Q, T> {
     max_waiting: AtomicUsize,
 }
 
-type Line<Q, T> = VecDeque<Waiter<Q, T>>;
+struct Line<Q, T> {
+    waiters: VecDeque<Waiter<Q, T>>,
+    /// The clients that want the page.
+    joiners: Arc<Joiners>,
+}
 
 /// A request that waits, and what it asked.
 pub(super) struct Waiter<Q, T> {
@@ -28,8 +33,8 @@ pub(super) struct Waiter<Q, T> {
 
 pub(super) enum LinePlace<T> {
     /// Nobody led: the caller does, and must see to it that `next_or_land` is called in the end.
-    Leads,
-    Waits(oneshot::Receiver<T>),
+    Leads(Arc<Joiners>),
+    Waits(oneshot::Receiver<T>, Arc<Joiners>),
     /// Somebody leads, and the caller would not wait.
     HasLeader,
     /// Somebody leads, and too many wait already.
@@ -47,30 +52,33 @@ impl<Q, T> Flights<Q, T> {
         self.max_waiting.store(max_waiting, Ordering::Relaxed);
     }
 
-    /// Leads the page if nobody does. If somebody does, joins the line where `waits` says so.
-    pub(super) fn join(&self, slot: &Arc<Slot>, asked: &Arc<Q>, waits: bool) -> LinePlace<T> {
+    /// Leads the page if nobody does. If somebody does, joins the line where `waits` says so. `client`: who
+    /// wants the page.
+    pub(super) fn join(&self, slot: &Arc<Slot>, asked: &Arc<Q>, waits: bool, client: &str) -> LinePlace<T> {
         let mut lines = self.lines.lock();
         let mut line = match lines.entry(slot.clone()) {
             Place::Vacant(place) => {
-                place.insert(VecDeque::new());
-                return LinePlace::Leads;
+                let joiners = Arc::new(Joiners::new(client));
+                place.insert(Line { waiters: VecDeque::new(), joiners: joiners.clone() });
+                return LinePlace::Leads(joiners);
             }
             Place::Occupied(line) => line,
         };
         if !waits {
             return LinePlace::HasLeader;
         }
-        let line = line.get_mut();
+        let Line { waiters, joiners } = line.get_mut();
         let max_waiting = self.max_waiting.load(Ordering::Relaxed);
-        if line.len() >= max_waiting {
-            line.retain(|waiter| !waiter.turn.is_closed());
+        if waiters.len() >= max_waiting {
+            waiters.retain(|waiter| !waiter.turn.is_closed());
         }
-        if line.len() >= max_waiting {
+        if waiters.len() >= max_waiting {
             return LinePlace::Full;
         }
         let (turn, waits) = oneshot::channel();
-        line.push_back(Waiter { asked: asked.clone(), turn });
-        LinePlace::Waits(waits)
+        waiters.push_back(Waiter { asked: asked.clone(), turn });
+        joiners.add(client);
+        LinePlace::Waits(waits, joiners.clone())
     }
 
     /// Takes the one that has waited longest out of the line, of those that are still there.
@@ -92,14 +100,15 @@ impl<Q, T> Flights<Q, T> {
     pub(super) fn take(&self, slot: &Slot, which: impl Fn(&Q) -> bool) -> Vec<Waiter<Q, T>> {
         let mut lines = self.lines.lock();
         let Some(line) = lines.get_mut(slot) else { return Vec::new() };
-        let (taken, stay) = std::mem::take(line).into_iter().partition(|waiter| which(&waiter.asked));
-        *line = stay;
+        let waiters = std::mem::take(&mut line.waiters);
+        let (taken, stay) = waiters.into_iter().partition(|waiter| which(&waiter.asked));
+        line.waiters = stay;
         Vec::from(taken)
     }
 }
 
 fn first_present<Q, T>(line: &mut Line<Q, T>) -> Option<Waiter<Q, T>> {
-    std::iter::from_fn(|| line.pop_front()).find(|waiter| !waiter.turn.is_closed())
+    std::iter::from_fn(|| line.waiters.pop_front()).find(|waiter| !waiter.turn.is_closed())
 }
 
 #[cfg(test)]
@@ -110,6 +119,8 @@ mod tests {
     use super::*;
     use crate::slot::Rule;
 
+    const CLIENT: &str = "192.0.2.1";
+
     /// Whether the request refreshes, and a turn that says nothing.
     type TestFlights = Flights<bool, ()>;
 
@@ -118,8 +129,8 @@ mod tests {
     }
 
     fn join(flights: &TestFlights, asked: &Arc<bool>) -> oneshot::Receiver<()> {
-        match flights.join(&slot(), asked, true) {
-            LinePlace::Waits(turn) => turn,
+        match flights.join(&slot(), asked, true, CLIENT) {
+            LinePlace::Waits(turn, _) => turn,
             _ => panic!("somebody leads, and there is room"),
         }
     }
@@ -129,7 +140,7 @@ mod tests {
     }
 
     fn leads(flights: &TestFlights) -> bool {
-        matches!(flights.join(&slot(), &asked(false), true), LinePlace::Leads)
+        matches!(flights.join(&slot(), &asked(false), true, CLIENT), LinePlace::Leads(_))
     }
 
     #[test]
@@ -137,7 +148,7 @@ mod tests {
         let flights = Flights::new(10);
         assert!(leads(&flights));
         assert!(!leads(&flights));
-        assert!(matches!(flights.join(&slot(), &asked(false), false), LinePlace::HasLeader));
+        assert!(matches!(flights.join(&slot(), &asked(false), false, CLIENT), LinePlace::HasLeader));
         assert!(flights.next(&slot()).is_none(), "the one that joined above has left");
         assert!(!leads(&flights), "`next` leaves the leader");
         assert!(flights.next_or_land(&slot()).is_none());
@@ -164,10 +175,10 @@ mod tests {
         assert!(leads(&flights));
         let first = join(&flights, &asked(false));
         let _second = join(&flights, &asked(false));
-        assert!(matches!(flights.join(&slot(), &asked(false), true), LinePlace::Full));
+        assert!(matches!(flights.join(&slot(), &asked(false), true, CLIENT), LinePlace::Full));
         drop(first);
         let _third = join(&flights, &asked(false));
-        assert!(matches!(flights.join(&slot(), &asked(false), true), LinePlace::Full));
+        assert!(matches!(flights.join(&slot(), &asked(false), true, CLIENT), LinePlace::Full));
     }
 
     #[test]

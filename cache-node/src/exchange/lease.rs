@@ -9,6 +9,7 @@ use purge::Reach;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use weir_proto::cache::{PassReason, Use};
+use weir_proto::joiners::Joiners;
 
 use super::flight::{self, Flights, Waiter};
 use super::request::LookupRequest;
@@ -33,7 +34,7 @@ pub(super) enum Turn {
 /// How a request joined the page it asks for.
 pub(super) enum LeadAttempt {
     Leads(Lead),
-    Waits(oneshot::Receiver<Turn>),
+    Waits(oneshot::Receiver<Turn>, Arc<Joiners>),
     /// Somebody leads, and the request would not wait.
     HasLeader,
     /// Somebody leads, and too many wait already.
@@ -57,6 +58,8 @@ pub(super) struct Lead {
     all: Arc<Leads>,
     selection: Arc<Selection>,
     lease: Option<Lease>,
+    /// The clients that want the page.
+    joiners: Arc<Joiners>,
 }
 
 /// The store's lease: the right to make the page among all nodes.
@@ -104,11 +107,12 @@ impl Leads {
         asked: &Arc<LookupRequest>,
         waits: bool,
     ) -> LeadAttempt {
-        match self.flights.join(selection.lease(), asked, waits) {
-            flight::LinePlace::Leads => {
-                LeadAttempt::Leads(Lead { all: self.clone(), selection: selection.clone(), lease: None })
+        match self.flights.join(selection.lease(), asked, waits, &asked.client) {
+            flight::LinePlace::Leads(joiners) => {
+                let (all, selection) = (self.clone(), selection.clone());
+                LeadAttempt::Leads(Lead { all, selection, lease: None, joiners })
             }
-            flight::LinePlace::Waits(turn) => LeadAttempt::Waits(turn),
+            flight::LinePlace::Waits(turn, joiners) => LeadAttempt::Waits(turn, joiners),
             flight::LinePlace::HasLeader => LeadAttempt::HasLeader,
             flight::LinePlace::Full => LeadAttempt::Full,
         }
@@ -124,6 +128,10 @@ impl Leads {
 impl Lead {
     pub(super) fn selection(&self) -> &Selection {
         &self.selection
+    }
+
+    pub(super) fn joiners(&self) -> &Arc<Joiners> {
+        &self.joiners
     }
 
     pub(super) fn has_lease(&self) -> bool {
@@ -257,8 +265,14 @@ impl Lead {
         }
     }
 
+    /// This right, for another to have.
+    fn with(&self, lease: Option<Lease>) -> Self {
+        let (all, selection, joiners) = (self.all.clone(), self.selection.clone(), self.joiners.clone());
+        Self { all, selection, lease, joiners }
+    }
+
     fn pass_on(&self, waiter: Waiter<LookupRequest, Turn>, lease: Option<Lease>) {
-        let lead = Self { all: self.all.clone(), selection: self.selection.clone(), lease };
+        let lead = self.with(lease);
         // One that left in this moment drops it, which passes it on again.
         let _ = waiter.turn.send(Turn::Lead(lead));
     }
@@ -278,7 +292,7 @@ impl Drop for Lead {
             return self.pass_on(waiter, Some(Lease { renewed, ..self.all.lease(lease.token) }));
         }
         // Leads on until the store has the lease back, so that nobody here asks for it before.
-        let lead = Self { all: self.all.clone(), selection: self.selection.clone(), lease: None };
+        let lead = self.with(None);
         let release = async move {
             lead.all.store.release(lead.selection.lease(), lease.token, Release::Free).await;
         };

@@ -1,11 +1,15 @@
 //! How a lookup is answered: which request gets the page, which waits for it, and which may make it.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
-use weir_proto::cache::{PassReason, Use};
+use tonic::Streaming;
+use weir_proto::cache::exchange_request::Message;
+use weir_proto::cache::{ExchangeRequest, PassReason, Use};
+use weir_proto::joiners::Joiners;
 
 use super::Exchanges;
 use super::lease::{Lead, LeadAttempt, Turn};
@@ -69,11 +73,18 @@ pub(super) struct LookUp<'a> {
     node: &'a Exchanges,
     request: Arc<LookupRequest>,
     replies: &'a mut Replies,
+    /// What the edge sends while it waits.
+    requests: &'a mut Streaming<ExchangeRequest>,
 }
 
 impl<'a> LookUp<'a> {
-    pub(super) fn new(node: &'a Exchanges, request: Arc<LookupRequest>, replies: &'a mut Replies) -> Self {
-        Self { node, request, replies }
+    pub(super) fn new(
+        node: &'a Exchanges,
+        request: Arc<LookupRequest>,
+        replies: &'a mut Replies,
+        requests: &'a mut Streaming<ExchangeRequest>,
+    ) -> Self {
+        Self { node, request, replies, requests }
     }
 
     /// Answers the lookup. If the edge leaves meanwhile, what it holds goes to the next.
@@ -98,7 +109,7 @@ impl<'a> LookUp<'a> {
                 (LeadAttempt::Leads(lead), _) => lead,
                 // Somebody refreshes it.
                 (LeadAttempt::HasLeader, Some((entry, _))) => return Answer::Found(entry, Use::Stale),
-                (LeadAttempt::Waits(turn), _) => match self.wait(turn).await {
+                (LeadAttempt::Waits(turn, joiners), _) => match self.wait(turn, &joiners).await {
                     Ok(Turn::Lead(lead)) => lead,
                     Ok(Turn::Found(entry, usage)) => return Answer::Found(entry, usage),
                     Ok(Turn::Pass(reason, pass_for)) => return Answer::Pass(reason, pass_for),
@@ -163,12 +174,13 @@ impl<'a> LookUp<'a> {
             }
             // Another node makes the page.
             let look_again = Instant::now() + LOOK_AGAIN;
-            let waited = self.wait_until(async {
+            let heard = async {
                 tokio::select! {
                     () = news => {}
                     () = sleep_until(look_again) => {}
                 }
-            });
+            };
+            let waited = self.wait_until(heard, lead.joiners());
             if let Err(answer) = waited.await {
                 return Ok(answer);
             }
@@ -204,13 +216,18 @@ impl<'a> LookUp<'a> {
         }
     }
 
-    async fn wait(&mut self, turn: oneshot::Receiver<Turn>) -> Result<Turn, Answer> {
+    async fn wait(&mut self, turn: oneshot::Receiver<Turn>, joiners: &Joiners) -> Result<Turn, Answer> {
         // A turn that nobody gives: the leader's task is gone with all it held.
-        self.wait_until(turn).await.map(|turn| turn.unwrap_or(Turn::Again))
+        self.wait_until(turn, joiners).await.map(|turn| turn.unwrap_or(Turn::Again))
     }
 
-    /// Waits for what another does, within the bounds. The error is what to answer instead.
-    async fn wait_until<T>(&mut self, event: impl Future<Output = T>) -> Result<T, Answer> {
+    /// Waits for what another does, within the bounds. The error is what to answer instead. Whoever makes the
+    /// page hears by `joiners` who waits for it at this edge.
+    async fn wait_until<T>(
+        &mut self,
+        event: impl Future<Output = T>,
+        joiners: &Joiners,
+    ) -> Result<T, Answer> {
         let Some(_place) = self.node.waiting.take() else {
             return Err(Answer::Pass(PassReason::TooMany, Duration::ZERO));
         };
@@ -223,8 +240,23 @@ impl<'a> LookUp<'a> {
                 waited.map_err(|_| Answer::Pass(PassReason::WaitTimeout, Duration::ZERO))
             }
             () = self.replies.closed() => Err(Answer::Left),
+            () = hear_of(self.requests, joiners) => Err(Answer::Left),
         };
         self.node.metrics.waiting.dec();
         waited
+    }
+}
+
+/// Takes what an edge sends while it waits: who joins. Resolves when it sends anything else.
+async fn hear_of(requests: &mut Streaming<ExchangeRequest>, joiners: &Joiners) {
+    loop {
+        match requests.message().await {
+            Ok(Some(ExchangeRequest { message: Some(Message::Joined(joined)) })) => {
+                joiners.add(&joined.client);
+            }
+            Ok(Some(_)) => return,
+            // Whether it has left is seen by its end of the replies.
+            Ok(None) | Err(_) => return pending().await,
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! What the holder of a lease sends: the page, in pieces, or why there is none. Until then the lease is kept
 //! alive.
 
+use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tonic::Streaming;
 use weir_proto::cache::exchange_request::Message;
 use weir_proto::cache::{EntryHead, ExchangeRequest, LeaseReturn, ReturnReason};
+use weir_proto::joiners::JoinerNews;
 
 use super::Exchanges;
 use super::lease::Lead;
@@ -45,10 +48,15 @@ impl Holder<'_> {
         mut requests: Streaming<ExchangeRequest>,
     ) -> Result<(), Refusal> {
         let mut page = None;
+        let mut news = (!self.request.client.is_empty()).then(|| lead.joiners().news());
         loop {
             let message = tokio::select! {
                 biased;
                 message = lead.alive_for(requests.message()) => message,
+                client = next_joiner(&mut news), if page.is_none() => {
+                    self.replies.joined(&client).await?;
+                    continue;
+                }
                 // An edge may leave right after its last message, which has arrived then.
                 () = self.replies.closed() => Ok(requests.message().now_or_never().unwrap_or(Ok(None))),
             };
@@ -60,6 +68,8 @@ impl Holder<'_> {
             // forgotten.
             let Some(message) = message.map_err(Refusal::BrokenOff)? else { return Ok(()) };
             let receiving = match message.message {
+                // It did so while it waited.
+                Some(Message::Joined(_)) => continue,
                 Some(Message::GiveUp(give_up)) => return self.gave_up(lead, give_up).await,
                 Some(Message::Store(head)) if page.is_none() => {
                     ReceivedPage::begin(self.node, head).map(Some)
@@ -149,6 +159,14 @@ impl Holder<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The next client that waits for the page. Never, if the edge wants to hear of none.
+async fn next_joiner(news: &mut Option<JoinerNews>) -> Arc<str> {
+    match news {
+        Some(news) => news.next().await,
+        None => pending().await,
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tonic::Status;
 use weir_proto::cache::exchange_reply::Message;
 use weir_proto::cache::{ExchangeReply, Lease, LookupHit, Pass, PassReason, StoreReply, Use, Wait};
-use weir_proto::origin::End;
+use weir_proto::origin::{End, Joiner};
 
 use crate::entry::{Entry, Grant, millis};
 use crate::error::Refusal;
@@ -52,7 +52,7 @@ impl Replies {
             return Ok(());
         }
         self.waits = true;
-        self.send(Message::Wait(Wait {})).await
+        self.send(Message::Wait(Wait { takes_joined: true })).await
     }
 
     /// Sends an entry. `lease`: by what right the edge refreshes the page, if it does.
@@ -92,6 +92,11 @@ impl Replies {
 
     pub(super) async fn stored(&self, kept: bool, detail: &str) -> Result<(), Refusal> {
         self.send(Message::Stored(StoreReply { kept, detail: detail.to_owned() })).await
+    }
+
+    /// Tells the holder of a lease who waits for the page, too.
+    pub(super) async fn joined(&self, client: &str) -> Result<(), Refusal> {
+        self.send(Message::Joined(Joiner { client: client.to_owned() })).await
     }
 
     /// The last message.

@@ -20,6 +20,8 @@ pub(super) struct LookupRequest {
     pub(super) refresh: bool,
     /// A mark does not count.
     pub(super) probe: bool,
+    /// The client that asks. Empty: its edge wants to hear of no others.
+    pub(super) client: String,
     /// When it came: a page that was purged later is no answer to a request that came after the purge.
     pub(super) at: std::time::Instant,
     pub(super) deadline: Instant,
@@ -38,6 +40,7 @@ impl LookupRequest {
             key: Bytes::copy_from_slice(&lookup.key),
             refresh: lookup.refresh,
             probe: lookup.probe,
+            client: lookup.client,
             at: std::time::Instant::now(),
             deadline: Instant::now() + wait,
         })

@@ -1,5 +1,5 @@
-//! Finds a CSRF token, or a nonce beside a policy of the page's own, in an HTML page while it streams by: such
-//! a page is one visitor's, whatever its head says.
+//! Finds a CSRF token, or a nonce beside a policy of the page's own, in an HTML page while it streams by:
+//! such a page is one visitor's, whatever its head says.
 //!
 //! Reads tags, not text: an article that mentions `name="csrf_token"` writes `&lt;`, and is not taken for a
 //! form.
@@ -72,7 +72,7 @@ impl Scanner {
         Self::beside(None)
     }
 
-    /// A scanner that passes over the tokens and nonces that stand in these holes: each visitor gets another one.
+    /// A scanner that passes over what stands in these holes: each visitor gets another one.
     pub fn beside(holes: Option<&Holes>) -> Self {
         let marks = holes.into_iter().flat_map(Holes::iter).map(|hole| hole.mark).collect();
         Self { input: Input::Begin(Vec::new()), marks }

@@ -97,8 +97,8 @@ reasons! {
     NoFreshness = "no-freshness", "RFC 9111 section 4.2.2, setting ttl";
     /// Weir-Holes says something that this edge cannot fill.
     Holes = "holes", "field Weir-Holes";
-    /// The page's Content-Security-Policy, in a field or in itself, has a nonce, which is for one visitor, and
-    /// for once.
+    /// The page's Content-Security-Policy, in a field or in itself, has a nonce, which is for one visitor,
+    /// and for once.
     Nonce = "nonce", "CSP 3 section 7.1";
     /// More cache tags, or longer ones, than a purge can be sure of.
     TooManyTags = "too-many-tags", "RFC 9875, fields Surrogate-Key, Cache-Tag";

@@ -85,6 +85,9 @@ fn password(translator: &mut Translator<'_>, scope: &Scope<'_>, table: &mut Tabl
     let mut auth = Table::default();
     auth.set("realm", realm, "");
     auth.set("file", translator.conf_path(file), "");
+    if file.starts_with('$') {
+        auth.set("directory", translator.conf_path(""), "");
+    }
     auth.set("pass", true, "");
     auth.set("checked", false, "");
     table.from("auth_basic", Value::Inline(auth), &translator.ledger.origin(directive));

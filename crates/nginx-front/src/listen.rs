@@ -188,16 +188,21 @@ pub(crate) fn translate<'a>(
     }
 }
 
-/// The certificate of a server.
+/// The certificate of a server, and a second one with a key of another kind.
 pub(crate) fn certificate(translator: &mut Translator<'_>, scope: &Scope<'_>) -> Option<Table> {
-    let all = scope.all("ssl_certificate");
-    for further in all.iter().skip(1) {
-        translator
-            .ledger
-            .left_out(further, "one certificate for each server; clients that take this one get the first");
+    let (certificates, keys) = (scope.all("ssl_certificate"), scope.all("ssl_certificate_key"));
+    let mut pairs = certificates.iter().zip(&keys);
+    let mut table = pair(translator, pairs.next()?)?;
+    if let Some(second) = pairs.next().and_then(|second| pair(translator, second)) {
+        table.set("also", Value::Inline(second), "");
     }
-    let certificate = *all.first()?;
-    let key = scope.one("ssl_certificate_key")?;
+    for (further, _) in pairs {
+        translator.ledger.left_out(further, "two certificates for each server");
+    }
+    Some(table)
+}
+
+fn pair(translator: &mut Translator<'_>, (certificate, key): (&&Directive, &&Directive)) -> Option<Table> {
     for directive in [certificate, key] {
         let text = directive.arg(0).unwrap_or_default();
         if text.contains('$') || text.starts_with("data:") || text.starts_with("engine:") {

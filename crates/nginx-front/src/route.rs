@@ -80,7 +80,13 @@ fn error_pages(scope: &Scope<'_>, table: &mut Table, ledger: &mut Ledger<'_>) {
         seen.extend(&words);
         if !words.is_empty() {
             origin.get_or_insert_with(|| ledger.origin(directive));
-            pages.set(&words.join(" "), format!("{change}{page}"), "");
+            let is_beside = !page.starts_with(['/', '@', '$']) && !page.contains("://");
+            if is_beside {
+                let text = format!("leads visitors to `{page}` by a redirect; the page is `/{page}`");
+                ledger.trap(directive, text);
+            }
+            let to = if is_beside { "./" } else { "" };
+            pages.set(&words.join(" "), format!("{change}{to}{page}"), "");
         }
     }
     let Some(origin) = origin else { return };

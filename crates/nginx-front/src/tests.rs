@@ -310,7 +310,7 @@ fn the_process_is_read_from_the_outermost_lines() {
 #[test]
 fn where_a_request_goes() {
     let (table, missing) = with_missing(
-        "server { root /srv; error_page 404 /404.html; error_page 500 502 =200 @down; \
+        "server { root /srv; error_page 404 /404.html; error_page 403 403.html; error_page 500 502 =200 @down; \
          location / { try_files $uri $uri/ @app; autoindex on; } \
          location @app { proxy_pass http://a:1; proxy_intercept_errors on; } \
          location @down { return 503; } \
@@ -323,6 +323,7 @@ fn where_a_request_goes() {
     assert_eq!(location(0, "try_files"), r#"["$uri", "$uri/", "@app"]"#);
     assert_eq!(location(0, "autoindex"), "true");
     assert_eq!(text(&table, "edge.site.0.error_page.404"), "/404.html");
+    assert_eq!(text(&table, "edge.site.0.error_page.403"), "./403.html");
     assert_eq!(text(&table, "edge.site.0.error_page.500 502"), "=200 @down");
     assert_eq!((location(1, "match"), location(1, "intercept_errors")), ("\"@app\"".into(), "true".into()));
     assert_eq!(location(2, "return"), "\"503\"");

@@ -1,5 +1,6 @@
 //! A client as it is counted where each may have a share.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// An IPv4 address, or the /64 of an IPv6 address, which one client has whole.
@@ -17,6 +18,13 @@ impl From<IpAddr> for ClientKey {
     }
 }
 
+/// The address, or the first of the network.
+impl fmt::Display for ClientKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,5 +39,7 @@ mod tests {
         assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
         assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
         assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+        assert_eq!(key("2001:db8:1:2::9").to_string(), "2001:db8:1:2::");
+        assert_eq!(key("::ffff:192.0.2.1").to_string(), "192.0.2.1");
     }
 }

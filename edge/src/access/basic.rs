@@ -36,6 +36,8 @@ pub(crate) struct Basic {
     /// A realm of "off" asks for no password.
     realm: Template,
     path: Template,
+    /// Where paths begin that are not whole.
+    directory: Option<PathBuf>,
     files: Mutex<Vec<Arc<PasswordFile>>>,
     remembered: PasswordMemory,
     /// The application gets the credentials too.
@@ -62,13 +64,18 @@ impl Basic {
             challenge(realm.as_bytes())
                 .ok_or_else(|| format!("{realm:?} has characters that a header field cannot hold"))?;
         }
-        Ok(Self { realm, path, files: Mutex::default(), remembered: PasswordMemory::new(), pass })
+        let (files, remembered) = (Mutex::default(), PasswordMemory::new());
+        Ok(Self { realm, path, directory: None, files, remembered, pass })
+    }
+
+    pub(crate) fn within(self, directory: Option<PathBuf>) -> Self {
+        Self { directory, ..self }
     }
 
     /// Everything in the file that cannot be used, for the settings checker.
     pub(crate) fn mistakes(&self) -> Vec<String> {
         let path = self.path.constant();
-        path.map(|path| self.file(Path::new(path)).mistakes()).unwrap_or_default()
+        path.map(|path| self.file(&self.whole(Path::new(path))).mistakes()).unwrap_or_default()
     }
 
     pub(super) async fn check(
@@ -125,7 +132,11 @@ impl Basic {
     fn path_of(&self, facts: &Facts<'_>) -> Option<PathBuf> {
         let path = String::from_utf8(self.path.value(facts).into_owned()).ok()?;
         let leads_out = self.path.constant().is_none() && path.split('/').any(|part| part == "..");
-        (!leads_out && !path.contains('\0')).then(|| PathBuf::from(path))
+        (!leads_out && !path.contains('\0')).then(|| self.whole(Path::new(&path)))
+    }
+
+    fn whole(&self, path: &Path) -> PathBuf {
+        self.directory.as_ref().map_or_else(|| path.to_owned(), |directory| directory.join(path))
     }
 
     fn file(&self, path: &Path) -> Arc<PasswordFile> {
@@ -223,6 +234,14 @@ mod tests {
         }
         let check = basic.check(None, &facts_of("/?f=one&r=x", &headers)).await;
         assert!(matches!(check, PasswordCheck::Wrong(_)), "{check:?}");
+
+        let named = Basic::new(Template::literal("x"), Template::parse("$arg_f").unwrap(), false).unwrap();
+        let named = named.within(Some(directory.path().to_owned()));
+        let whole = format!("/?f={}/one", directory.path().display());
+        for (target, expected) in [("/?f=one", "Right"), (&whole, "Right"), ("/?f=../one", "NoFile")] {
+            let check = named.check(Some(&sent), &facts_of(target, &headers)).await;
+            assert_eq!(format!("{check:?}"), expected, "{target}");
+        }
     }
 
     #[tokio::test]

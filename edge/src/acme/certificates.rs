@@ -63,7 +63,7 @@ impl AutoCertificates {
     /// Shows it from now on. Returns whether it is another one than before.
     pub(super) fn put(&self, name: &str, certificate: Certificate) -> bool {
         let same = match self.by_name.load().get(name) {
-            Some(NamedCertificate::Ready(known, _)) => known.0.cert == certificate.0.cert,
+            Some(NamedCertificate::Ready(known, _)) => known.leaf() == certificate.leaf(),
             _ => false,
         };
         self.set(name, NamedCertificate::Ready(certificate, Arc::default()));

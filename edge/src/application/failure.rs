@@ -22,6 +22,8 @@ pub(crate) struct Failure {
     pub fault: Option<BodyFault>,
     /// The servers that were tried before.
     pub earlier: Vec<Attempt>,
+    /// The client has its part of the application's places. Another's request may find one.
+    pub is_the_clients: bool,
 }
 
 fn on(server: &str) -> String {
@@ -31,7 +33,17 @@ fn on(server: &str) -> String {
 impl Failure {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let (server, detail) = (String::new(), detail.into());
-        Self { kind, server, detail, reached: false, retry_after: 0, fault: None, earlier: Vec::new() }
+        let (reached, is_the_clients) = (false, false);
+        Self {
+            kind,
+            server,
+            detail,
+            reached,
+            retry_after: 0,
+            fault: None,
+            earlier: Vec::new(),
+            is_the_clients,
+        }
     }
 }
 
@@ -49,6 +61,7 @@ impl From<weir_proto::origin::Failure> for Failure {
                 _ => None,
             },
             earlier: failure.earlier,
+            is_the_clients: failure.client_share,
         }
     }
 }

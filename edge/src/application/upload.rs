@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, OnceLock};
 
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use weir_proto::fetch::BodyMessages;
-use weir_proto::origin::{End, FetchRequest, fetch_request};
+use weir_proto::joiners::Joiners;
+use weir_proto::origin::{End, FetchRequest, Joiner, fetch_request};
 
 use crate::request::body::{BodyFault, RequestBody};
 
@@ -20,6 +21,26 @@ pub(super) enum Upload {
 /// The end of a body that is empty.
 pub(super) fn nothing() -> BodyMessages {
     Box::pin(stream::iter([FetchRequest { message: Some(fetch_request::Message::End(End {})) }]))
+}
+
+/// What follows the head, and then who joins, as long as the sender lives that is returned.
+pub(super) fn with_joiners(
+    rest: BodyMessages,
+    joiners: Option<&Joiners>,
+) -> (BodyMessages, Option<oneshot::Sender<()>>) {
+    let Some(joiners) = joiners else { return (rest, None) };
+    let (sender, until) = oneshot::channel();
+    let joined = stream::unfold((joiners.news(), until), |(mut news, mut until)| async move {
+        tokio::select! {
+            biased;
+            _ = &mut until => None,
+            client = news.next() => {
+                let joined = fetch_request::Message::Joined(Joiner { client: client.to_string() });
+                Some((FetchRequest { message: Some(joined) }, (news, until)))
+            }
+        }
+    });
+    (Box::pin(rest.chain(joined)), Some(sender))
 }
 
 /// Sends body chunks and the end, then drops `sending`. A body that breaks off ends the stream without `end`,

@@ -12,6 +12,7 @@ use http_cache::cache_status::Fwd;
 use http_cache::{Reason, Use};
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use weir_proto::joiners::Joiners;
 
 use crate::application::upstream::Upstream;
 use crate::application::{Failure, OriginReply};
@@ -99,6 +100,8 @@ pub(crate) struct Flight {
     first: Mutex<FirstSlot>,
     /// How many have stopped waiting for it.
     alone: AtomicUsize,
+    /// The clients that want its page.
+    pub joiners: Joiners,
 }
 
 /// What is kept for the request that began the flight.
@@ -233,12 +236,16 @@ impl Flights {
         self.most_waiters.store(most_waiters, Ordering::Relaxed);
     }
 
-    /// One flight per key and known variant.
-    pub(crate) fn join(self: &Arc<Self>, key: &[u8], variant: Option<Vec<u8>>) -> FlightSeat {
+    /// One flight per key and known variant. `client`: who wants the page.
+    pub(crate) fn join(self: &Arc<Self>, key: &[u8], variant: Option<Vec<u8>>, client: &str) -> FlightSeat {
         let key: FlightKey = (key.into(), variant);
         let mut shard = self.shard(&key).lock();
         match shard.entry(key) {
-            Entry::Occupied(entry) => FlightSeat::Follows(entry.get().clone()),
+            Entry::Occupied(entry) => {
+                let flight = entry.get().clone();
+                flight.joiners.add(client);
+                FlightSeat::Follows(flight)
+            }
             Entry::Vacant(_) if self.under_way() >= self.most.load(Ordering::Relaxed) => FlightSeat::Full,
             Entry::Vacant(entry) => {
                 self.under_way.fetch_add(1, Ordering::Relaxed);
@@ -246,6 +253,7 @@ impl Flights {
                     outcome: watch::Sender::new(None),
                     first: Mutex::default(),
                     alone: AtomicUsize::new(0),
+                    joiners: Joiners::new(client),
                 });
                 let key = entry.key().clone();
                 entry.insert(flight.clone());
@@ -323,73 +331,4 @@ impl Drop for Ticket {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn the_second_follows_the_first_and_both_learn_the_outcome() {
-        let flights = Flights::new(10, 10);
-        let FlightSeat::First(ticket) = flights.join(b"k", None) else { panic!("not first") };
-        let FlightSeat::Follows(flight) = flights.join(b"k", None) else { panic!("does not follow") };
-        assert!(
-            matches!(flights.join(b"k", Some("v".into())), FlightSeat::First(_)),
-            "another variant flies alone"
-        );
-        ticket.flight.settle(Outcome::Pass(Reason::SetCookie));
-        ticket.flight.settle(Outcome::Pass(Reason::Private));
-        let outcome = flight.outcome(Duration::from_secs(1)).await;
-        assert!(matches!(outcome, Some(Outcome::Pass(Reason::SetCookie))));
-        drop(ticket);
-        assert_eq!(flights.under_way(), 0);
-        assert!(matches!(flights.join(b"k", None), FlightSeat::First(_)));
-    }
-
-    #[tokio::test]
-    async fn whoever_comes_after_the_end_asks_anew() {
-        let flights = Flights::new(10, 10);
-        let FlightSeat::First(mut ticket) = flights.join(b"k", None) else { panic!("not first") };
-        ticket.end(Outcome::Pass(Reason::OriginFailed));
-        assert!(
-            matches!(flights.join(b"k", None), FlightSeat::First(_)),
-            "the fill itself may still be under way"
-        );
-        assert_eq!(flights.under_way(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_flight_that_was_parted_with_flies_on_alone() {
-        let flights = Flights::new(10, 10);
-        let FlightSeat::First(mut old) = flights.join(b"k", None) else { panic!("not first") };
-        flights.part_with(b"k", None, &old.flight);
-        assert_eq!(flights.under_way(), 0);
-        let FlightSeat::First(new) = flights.join(b"k", None) else {
-            panic!("the old one is out of the table")
-        };
-        flights.part_with(b"k", None, &old.flight);
-        old.end(Outcome::Pass(Reason::SetCookie));
-        assert_eq!(flights.under_way(), 1, "the new one stays");
-        let FlightSeat::Follows(flight) = flights.join(b"k", None) else { panic!("does not follow") };
-        assert!(Arc::ptr_eq(&flight, &new.flight));
-    }
-
-    #[tokio::test]
-    async fn a_lost_fill_frees_its_followers() {
-        let flights = Flights::new(10, 10);
-        let FlightSeat::First(ticket) = flights.join(b"k", None) else { panic!("not first") };
-        let FlightSeat::Follows(flight) = flights.join(b"k", None) else { panic!("does not follow") };
-        drop(ticket);
-        assert!(matches!(flight.outcome(Duration::from_secs(1)).await, Some(Outcome::Pass(_))));
-    }
-
-    #[test]
-    fn the_table_is_bounded() {
-        let flights = Flights::new(1, 1);
-        let _first = flights.join(b"a", None);
-        assert!(matches!(flights.join(b"b", None), FlightSeat::Full));
-        assert!(matches!(flights.join(b"a", None), FlightSeat::Follows(_)));
-        let place = flights.place();
-        assert!(place.is_some() && flights.place().is_none());
-        drop(place);
-        assert!(flights.place().is_some());
-    }
-}
+mod tests;

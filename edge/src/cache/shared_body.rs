@@ -7,6 +7,7 @@
 //! writer waits a while for those that go on reading. A reader that falls behind all the same is cut off.
 
 mod reader;
+mod readers;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -60,8 +61,10 @@ struct BodyState {
     length: u64,
     /// Bytes that it holds as a short page.
     short: u64,
-    /// Longer than may be kept.
+    /// Only what its readers have not read is kept.
     window: bool,
+    /// It is longer than may be kept.
+    is_too_long: bool,
     end: Option<Result<(), IncompleteBody>>,
     /// Each reader's position. `None`: the reader left, or was cut off.
     readers: Vec<Option<ReaderPlace>>,
@@ -154,13 +157,7 @@ impl SharedBody {
                     self.grown.notify_waiters();
                     return PushResult::Kept;
                 }
-                state.window = true;
-                self.bodies.remove_short(std::mem::take(&mut state.short));
-                if state.searched && !state.first_only {
-                    // Nobody will know in time whether others may read it: they have not begun.
-                    state.keep_for_first();
-                    self.grown.notify_waiters();
-                }
+                self.narrow(&mut state, length);
                 let Some(fastest) = state.fastest() else { return PushResult::Unread };
                 let ahead = self.window(added);
                 if state.length.saturating_sub(fastest.bytes) <= ahead {
@@ -183,8 +180,40 @@ impl SharedBody {
         }
     }
 
-    /// Resolves when the next chunk may be read: bodies have room for it, a reader waits for it, or there is
-    /// no reader to wait for.
+    /// Whether a chunk of this length can be kept with all before it. If not, the body is a window from now
+    /// on: that is known before a reader has made room for the chunk.
+    pub(crate) fn keeps(&self, added: u64) -> bool {
+        let mut state = self.state.lock();
+        if state.window {
+            return false;
+        }
+        let length = state.length.saturating_add(added);
+        let is_kept = length <= self.keep && self.bodies.form_of(length, added) != BodyForm::Window;
+        if !is_kept {
+            self.narrow(&mut state, length);
+        }
+        is_kept
+    }
+
+    /// Whether nothing more is read before a reader wants it. The body is a window then.
+    pub(crate) fn waits_for_readers(&self) -> bool {
+        self.bodies.room(0) == BodyRoom::None && !self.keeps(1)
+    }
+
+    /// Makes it a window: only what its readers have not read is kept. `length`: what it comes to.
+    fn narrow(&self, state: &mut BodyState, length: u64) {
+        state.window = true;
+        state.is_too_long |= length > self.keep;
+        self.bodies.remove_short(std::mem::take(&mut state.short));
+        if state.searched && !state.first_only {
+            // Nobody will know in time whether others may read it: they have not begun.
+            state.keep_for_first();
+            self.grown.notify_waiters();
+        }
+    }
+
+    /// Resolves when the next chunk may be read: bodies have room for it, or a short page has, a reader waits
+    /// for it, or there is no reader to wait for.
     pub(crate) async fn wanted(&self) {
         loop {
             let read = self.read.notified();
@@ -195,9 +224,11 @@ impl SharedBody {
             }
             {
                 let state = self.state.lock();
+                // Whoever waits for a short page elsewhere is no reader here.
+                let is_short = !state.window && self.bodies.form_of(state.length + 1, 1) == BodyForm::Short;
                 // Others wait until it is known whether they may read it: that is decided at the next chunk.
                 let is_undecided = state.searched && !state.first_only;
-                if is_undecided || state.has_nobody_to_wait_for() {
+                if is_short || is_undecided || state.has_nobody_to_wait_for() {
                     return;
                 }
             }
@@ -268,7 +299,7 @@ impl SharedBody {
 
     /// Whether it is longer than may be kept, however much room there is.
     pub(crate) fn is_too_long(&self) -> bool {
-        self.state.lock().length > self.keep
+        self.state.lock().is_too_long
     }
 
     /// The body in one piece, if it did not break off and all of it was kept. The caller has pushed all of
@@ -334,45 +365,6 @@ impl Drop for SharedBody {
         let state = self.state.get_mut();
         self.bodies.remove(state.length - state.gone);
         self.bodies.remove_short(state.short);
-    }
-}
-
-impl BodyState {
-    fn fastest(&self) -> Option<ReaderPlace> {
-        self.readers.iter().flatten().max_by_key(|place| place.chunk).copied()
-    }
-
-    /// Until when the writer waits before it adds so many bytes more, for those that read slower than the
-    /// fastest, which reads chunk `next`. `None`: nobody would fall behind who is to be waited for.
-    fn waits_for_others(&self, next: usize, behind: u64, added: u64, now: Instant) -> Option<Instant> {
-        let patience = PATIENCE.checked_sub(self.waited).filter(|left| !left.is_zero())?;
-        let would_fall = |place: &&ReaderPlace| {
-            place.chunk < next && (self.length + added).saturating_sub(place.bytes) > behind
-        };
-        let falling = self.readers.iter().flatten().filter(would_fall);
-        let still = falling.map(|place| place.moved + STILL).filter(|&until| until > now).min()?;
-        Some(still.min(now + patience))
-    }
-
-    /// A reader has asked for more than there is.
-    fn waits(&mut self, seat: usize, place: &mut ReaderPlace) {
-        place.is_waiting = true;
-        if let Some(seat) = self.readers.get_mut(seat) {
-            *seat = Some(*place);
-        }
-    }
-
-    /// A reader has read all there is and wants more, or there is none.
-    fn has_nobody_to_wait_for(&self) -> bool {
-        let mut readers = self.readers.iter().flatten().peekable();
-        readers.peek().is_none() || readers.any(|place| place.is_waiting && place.bytes == self.length)
-    }
-
-    fn keep_for_first(&mut self) {
-        self.first_only = true;
-        for place in &mut self.readers {
-            place.take_if(|place| !place.first);
-        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 use http_cache::{Reason, ReplyParts, Verdict, csrf, fields, revalidate};
+use weir_proto::joiners::Joiners;
 use weir_proto::origin::{Kind, RequestHead};
 
 use crate::application::ask::SharedAsk;
@@ -14,7 +15,6 @@ use crate::cache::Cache;
 use crate::cache::page;
 use crate::cache::page::{Page, PageHead};
 use crate::purge_log::PurgeStamp;
-use crate::request::body::RequestBody;
 
 /// The application's answer to a request that named stored pages.
 pub(crate) enum ValidationReply {
@@ -27,17 +27,18 @@ pub(crate) enum ValidationReply {
 }
 
 /// Asks for a page to be shared, on condition that none of the `stored` ones, newest first, is still valid.
-/// `grant` is the right by which the resulting page may be used.
+/// `grant` is the right by which the resulting page may be used, `joiners` are those who wait for it.
 pub(crate) async fn ask(
     cache: &Cache,
     ask: &SharedAsk,
     stored: &[Arc<Page>],
     grant: &PurgeStamp,
+    joiners: Option<&Joiners>,
 ) -> Result<ValidationReply, Failure> {
     let asked = SystemTime::now();
     let named: Vec<&HeaderMap> = stored.iter().map(|page| &page.head.headers).collect();
     if let Some(head) = ask.conditional_head(&named) {
-        let mut reply = fetch(cache, ask, || head.clone()).await?;
+        let mut reply = fetch(cache, ask, || head.clone(), joiners).await?;
         if reply.status != StatusCode::NOT_MODIFIED {
             return Ok(ValidationReply::Reply(Box::new(reply)));
         }
@@ -50,7 +51,7 @@ pub(crate) async fn ask(
         // MUST NOT use the new response to update any stored responses." (section 4.3.4)
         tracing::debug!(target = %ask.target(), "a 304 matches no stored page: asking again without conditions");
     }
-    let reply = fetch(cache, ask, || ask.head()).await?;
+    let reply = fetch(cache, ask, || ask.head(), joiners).await?;
     match reply.status {
         StatusCode::NOT_MODIFIED => Err(unasked(&reply)),
         _ => Ok(ValidationReply::Reply(Box::new(reply))),
@@ -70,10 +71,11 @@ async fn fetch(
     cache: &Cache,
     ask: &SharedAsk,
     head: impl Fn() -> RequestHead,
+    joiners: Option<&Joiners>,
 ) -> Result<OriginReply, Failure> {
     let (span, traceparent) = page_span::begin(&ask.ask.traceparent);
     let head = || RequestHead { traceparent: traceparent.clone(), ..head() };
-    let reply = cache.application.fetch(head, RequestBody::empty(), ask.ask.hints.as_deref()).await;
+    let reply = cache.application.fetch_for_all(head, ask.ask.hints.as_deref(), joiners).await;
     page_span::answered(&span, &reply);
     reply
 }

@@ -14,7 +14,8 @@ use weir_proto::cache::{
     exchange_reply, exchange_request,
 };
 use weir_proto::fields;
-use weir_proto::origin::End;
+use weir_proto::joiners::{JoinerNews, Joiners};
+use weir_proto::origin::{End, Joiner};
 use weir_proto::transport::Transport;
 
 use crate::cache_node::NodeFailure;
@@ -56,6 +57,8 @@ pub(crate) struct Question<'a> {
     pub probe: bool,
     /// How long the node may keep the stream waiting for another's page.
     pub wait: Duration,
+    /// Who waits for the answer here.
+    pub joiners: &'a Joiners,
 }
 
 /// What the edge wants an answer for.
@@ -77,6 +80,7 @@ impl Question<'_> {
             wait_ms: u32::try_from(self.wait.as_millis()).unwrap_or(u32::MAX),
             refresh: self.intent == Intent::Refresh,
             probe: self.probe || self.intent == Intent::Probe,
+            client: self.joiners.first(),
         }
     }
 }
@@ -93,6 +97,7 @@ pub(crate) enum ReturnCause<'a> {
 pub(super) async fn open(
     mut client: CacheClient<Transport>,
     lookup: cache::Lookup,
+    joiners: &Joiners,
     patience: Duration,
 ) -> Result<Lookup, NodeFailure> {
     let wait = Duration::from_millis(lookup.wait_ms.into());
@@ -110,7 +115,10 @@ pub(super) async fn open(
         Err(_) => return Err(NodeFailure(format!("no answer within {patience:?}"))),
     };
     let (answer, waited) = match message(first)? {
-        exchange_reply::Message::Wait(_) => (exchange.waited(wait + patience).await?, NodeWait::Yes),
+        exchange_reply::Message::Wait(said) => {
+            let news = said.takes_joined.then(|| joiners.news());
+            (exchange.waited(wait + patience, news).await?, NodeWait::Yes)
+        }
         other => (other, NodeWait::No),
     };
     let answer = match answer {
@@ -202,17 +210,57 @@ impl Exchange {
         self.send(exchange_request::Message::GiveUp(give_up)).await?;
         // The node ends the stream when it has noted the reason. If the edge ended it first, it could be
         // reset before that.
-        let _ = timeout(self.patience, self.replies.message()).await;
+        let _ = timeout(self.patience, async { while self.joined().await.is_some() {} }).await;
         Ok(())
     }
 
-    async fn waited(&mut self, limit: Duration) -> Result<exchange_reply::Message, NodeFailure> {
-        self.reply(limit).await
+    /// The answer after a wait. Whoever makes the page hears who waits for it here.
+    async fn waited(
+        &mut self,
+        limit: Duration,
+        news: Option<JoinerNews>,
+    ) -> Result<exchange_reply::Message, NodeFailure> {
+        let Some(mut news) = news else { return self.reply(limit).await };
+        let requests = self.requests.clone();
+        let tell = async {
+            loop {
+                let joined = Joiner { client: news.next().await.to_string() };
+                let message = Some(exchange_request::Message::Joined(joined));
+                if requests.send(ExchangeRequest { message }).await.is_err() {
+                    return NodeFailure("the stream is closed".into());
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            reply = self.reply(limit) => reply,
+            gone = tell => Err(gone),
+        }
+    }
+
+    /// The next client that waits at another edge for the page of which this has the lease. `None`: nothing
+    /// more is told. None is lost if the wait is given up.
+    pub(crate) async fn joined(&mut self) -> Option<String> {
+        match self.replies.message().await {
+            Ok(Some(ExchangeReply { message: Some(exchange_reply::Message::Joined(joined)) })) => {
+                Some(joined.client)
+            }
+            _ => None,
+        }
     }
 
     async fn reply(&mut self, limit: Duration) -> Result<exchange_reply::Message, NodeFailure> {
-        match timeout(limit, self.replies.message()).await {
-            Ok(Ok(reply)) => message(reply),
+        let answer = async {
+            loop {
+                match message(self.replies.message().await?) {
+                    // Too late to be of use.
+                    Ok(exchange_reply::Message::Joined(_)) => {}
+                    answer => return Ok::<_, tonic::Status>(answer),
+                }
+            }
+        };
+        match timeout(limit, answer).await {
+            Ok(Ok(answer)) => answer,
             Ok(Err(status)) => Err(NodeFailure(status.message().to_owned())),
             Err(_) => Err(NodeFailure(format!("no answer within {limit:?}"))),
         }

@@ -1,9 +1,12 @@
 //! A request that may use the cache: from L1, from a fetch under way, from the cache-node or, as the first,
 //! from the application.
 
+mod from_flight;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use from_flight::{HeadTime, from_flight};
 use http_cache::{Reason, RequestSummary, SharedRequest, vary};
 use process::wait::within;
 use purge::Reach;
@@ -27,11 +30,6 @@ use crate::request::Request;
 const ROUNDS: usize = 5;
 /// A lane that was free at once was entered within this.
 const A_MOMENT: Duration = Duration::from_millis(1);
-/// How long a head waits until it is known whether the page is stored: for the beginning of the body and, as
-/// most pages come in one piece, for its end.
-const FIRST_CHUNK: Duration = Duration::from_millis(20);
-const REST: Duration = Duration::from_millis(5);
-
 /// Answers as planned. A request that joined a page which is not for it looks at L1 again.
 pub(super) async fn answer(
     cache: &Arc<Cache>,
@@ -123,18 +121,24 @@ impl Rounds {
                 } else {
                     cache.patience.first
                 };
-                let mut given = within(patience, from_flight(request, &served, first)).await;
+                let waits = first.is_some()
+                    && served.body.holds_followers()
+                    && ask.policy.hides_token(&request.headers);
+                let head = if waits { HeadTime::OnceDecided } else { HeadTime::Soon };
+                let mut given = within(patience, from_flight(request, &served, first, head)).await;
                 // It is searched for what is another's own, and does not end.
                 if given.is_err() && !flight.goes_alone(cache.lanes.each()) {
-                    given = within(cache.patience.first, from_flight(request, &served, None)).await;
+                    given = within(cache.patience.first, from_flight(request, &served, None, head)).await;
                 }
                 match given {
-                    Ok(Some(reply)) => Round::Reply(reply),
+                    Ok(Ok(Some(reply))) => Round::Reply(reply),
                     // The page turned out to be another's own, or broke off before it began.
-                    Ok(None) => {
+                    Ok(Ok(None)) => {
                         self.reason = Some(Reason::UncacheableReply);
                         Round::LookAgain
                     }
+                    // Its token is of no use to a visitor whose cookie the application has not seen.
+                    Ok(Err(reason)) => self.alone(cache, ask, reason).await,
                     Err(_) => Round::Bypass(Reason::WaitTimeout),
                 }
             }
@@ -155,12 +159,12 @@ impl Rounds {
         join: Join,
     ) -> Result<JoinedFlight, FlightFallback> {
         let Join { variant, mark } = join;
-        let key = ask.request.key.as_bytes();
+        let (key, client) = (ask.request.key.as_bytes(), ask.ask.client.share_name());
         let at = Instant::now();
         if let Some(mark) = mark {
             if mark.try_again
                 && self.reason.is_none()
-                && let FlightSeat::First(ticket) = cache.flights.join(key, variant.clone())
+                && let FlightSeat::First(ticket) = cache.flights.join(key, variant.clone(), &client)
             {
                 return Ok(begin(cache, ask, ticket, Intent::Probe));
             }
@@ -177,10 +181,22 @@ impl Rounds {
             });
         }
         let variant = variant.or_else(|| self.wanted.take());
-        match cache.flights.join(key, variant.clone()) {
+        match cache.flights.join(key, variant.clone(), &client) {
             FlightSeat::Full => Err(FlightFallback::Bypass(Reason::TooManyWaiters)),
             FlightSeat::Follows(flight) => Ok(JoinedFlight { flight, first: None, variant, at }),
             FlightSeat::First(ticket) => Ok(begin(cache, ask, ticket, Intent::Page)),
+        }
+    }
+
+    /// Goes to the application by itself, as those do who learn it from a mark.
+    async fn alone(&mut self, cache: &Arc<Cache>, ask: &SharedAsk, reason: Reason) -> Round {
+        self.enter_lane(cache, ask).await;
+        Round::Bypass(reason)
+    }
+
+    async fn enter_lane(&mut self, cache: &Arc<Cache>, ask: &SharedAsk) {
+        if self.lane.is_none() {
+            self.lane = cache.lanes.enter(ask.request.key.as_bytes(), cache.patience.follower).await;
         }
     }
 
@@ -216,14 +232,18 @@ impl Rounds {
             Some(flights::Outcome::Pass(reason)) if ask.policy.hit_for_miss.is_zero() => return pass(reason),
             // The reply was made without what this visitor sent, or the node has a mark already.
             Some(flights::Outcome::Pass(reason)) if first.is_some() => {
-                if self.lane.is_none() {
-                    self.lane = cache.lanes.enter(key.as_bytes(), cache.patience.follower).await;
-                }
+                self.enter_lane(cache, ask).await;
                 return pass(reason);
             }
             Some(flights::Outcome::Pass(reason)) => {
                 // Now there may be a mark, and so there is a bound for how many go at once.
                 self.reason = Some(reason);
+                return FlightResult::Nothing(FlightFallback::LookAgain);
+            }
+            Some(flights::Outcome::Failed(failure))
+                if failure.is_the_clients && !flight.joiners.is_first(&ask.ask.client.share_name()) =>
+            {
+                // It is another's part that is used up.
                 return FlightResult::Nothing(FlightFallback::LookAgain);
             }
             Some(flights::Outcome::Failed(failure)) => return FlightResult::Failed(failure),
@@ -294,26 +314,6 @@ fn begin(cache: &Arc<Cache>, ask: &SharedAsk, ticket: Ticket, intent: Intent) ->
     JoinedFlight { flight, first, variant, at: Instant::now() }
 }
 
-/// The reply for a request that joined a flight; `None` if the page is not to be had after all.
-async fn from_flight(request: &Request, served: &Arc<ServedPage>, first: Option<FirstSeat>) -> Option<Reply> {
-    let reader = match first.as_ref().and_then(FirstSeat::take_reader) {
-        Some(mut reader) => {
-            if reader.fate().is_none() && within(FIRST_CHUNK, reader.begun()).await == Ok(true) {
-                let _ = within(REST, reader.decided()).await;
-            }
-            reader
-        }
-        None => {
-            let mut reader = served.body.reader()?;
-            if !reader.begun().await {
-                return None;
-            }
-            reader
-        }
-    };
-    Some(answer::served(request, served, reader, first.is_some()))
-}
-
 /// Whether the page, made for others, is new enough for what this request says.
 fn wanted_as_it_is(look: &RequestSummary, page: &PageHead) -> bool {
     let now = Instant::now();
@@ -331,7 +331,7 @@ async fn validated(
 ) -> Reply {
     let key = ask.request.key.as_bytes();
     let grant = cache.log.alone(Instant::now());
-    let answered = validate::ask(cache, &ask, std::slice::from_ref(&page), &grant).await;
+    let answered = validate::ask(cache, &ask, std::slice::from_ref(&page), &grant, None).await;
     match answered {
         Ok(ValidationReply::Holds(page)) => {
             cache.l1.insert(key, &ask.request.outgoing.headers, page.clone());

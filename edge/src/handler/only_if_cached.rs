@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use http_cache::{RequestSummary, Use};
 use weir_proto::cache::LookupHit;
+use weir_proto::joiners::Joiners;
 
 use crate::application::ask::SharedAsk;
 use crate::cache::Cache;
@@ -54,12 +55,14 @@ pub(crate) async fn from_node(cache: &Cache, ask: &SharedAsk) -> Option<Arc<Page
 /// A lease that the node grants is released at once: the stream ends here.
 async fn look_up(cache: &Cache, ask: &SharedAsk) -> Result<Option<Arc<Page>>, NodeFailure> {
     let asked = Instant::now();
+    let joiners = Joiners::default();
     let question = Question {
         key: ask.request.key.as_bytes(),
         fields: &ask.request.outgoing.headers,
         intent: Intent::Page,
         probe: false,
         wait: Duration::ZERO,
+        joiners: &joiners,
     };
     let (mut exchange, answer, _) = cache.nodes.look_up(&question).await?;
     match answer {

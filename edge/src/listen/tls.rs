@@ -175,35 +175,36 @@ impl Resolver {
             acme.demand(name).await;
         }
     }
-}
 
-impl ResolvesServerCert for Resolver {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let name = hello.server_name();
-        if is_challenge(&hello) {
-            return self.edge.acme.alpn_answer(name?);
-        }
+    /// What is shown to a client that asks for this name.
+    fn certificate(&self, name: Option<&str>) -> Option<Certificate> {
         let sites = self.edge.routes.load();
-        let of_listener = || {
-            let certificate = sites.certificates.of_listener(&self.address).or_else(|| self.own.clone());
-            certificate.map(|certificate| certificate.0)
-        };
         let site = sites.choose(self.listener, name.unwrap_or_default());
-        if let Some(SiteCertificate::Rejected) = sites.certificate(self.listener, site) {
+        let of_site = sites.certificate(self.listener, site);
+        if let Some(SiteCertificate::Rejected) = of_site {
             return None;
         }
-        match (name, of_listener()) {
+        let own = sites.certificates.of_listener(&self.address).or_else(|| self.own.clone());
+        match (name, own) {
             // As it may be where clients ask by address: the certificate of the first name.
-            (None, None) => {
-                self.edge.acme.certificate(sites.choose(self.listener, "").name.trim_start_matches('.'))
-            }
+            (None, None) => self.edge.acme.certificate(site.name.trim_start_matches('.')),
             (None, own) => own,
-            (Some(name), own) => match sites.certificate(self.listener, sites.choose(self.listener, name)) {
-                Some(SiteCertificate::Files(certificate)) => Some(certificate.0.clone()),
+            (Some(name), own) => match of_site {
+                Some(SiteCertificate::Files(certificate)) => Some(certificate.clone()),
                 Some(SiteCertificate::Auto) => self.edge.acme.certificate(name),
                 Some(SiteCertificate::Rejected) | None => own,
             },
         }
+    }
+}
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let certificate = match hello.server_name() {
+            Some(name) if is_challenge(&hello) => self.edge.acme.alpn_answer(name),
+            name => self.certificate(name),
+        };
+        Some(certificate?.pair_for(hello.signature_schemes()))
     }
 }
 

@@ -194,15 +194,7 @@ mod tests {
             (Kind::BadBody, Some(BodyFault::TooLarge), 413),
         ];
         for (kind, fault, status) in cases {
-            let failure = Failure {
-                kind,
-                fault,
-                server: String::new(),
-                detail: String::new(),
-                reached: false,
-                retry_after: 0,
-                earlier: Vec::new(),
-            };
+            let failure = Failure { fault, ..Failure::new(kind, "") };
             let reply = application(&failure);
             assert_eq!(reply.status.as_u16(), status, "{kind:?} {fault:?}");
             assert_eq!(reply.headers[CACHE_CONTROL], "no-store");

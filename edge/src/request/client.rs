@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use http::Version;
+use process::client_key::ClientKey;
 
 use crate::connection::unix_client::{UNIX, named};
 
@@ -18,6 +19,15 @@ impl Client {
     /// Whether the address is one: a client that came by a unix socket has none.
     pub(crate) fn is_named_by_address(&self) -> bool {
         self.address != UNIX
+    }
+
+    /// Whose part of the application it takes, as text.
+    pub(crate) fn share_name(&self) -> String {
+        if self.is_named_by_address() {
+            ClientKey::from(self.address).to_string()
+        } else {
+            self.address_text()
+        }
     }
 
     /// The address as text.

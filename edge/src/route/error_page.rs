@@ -132,9 +132,11 @@ impl ErrorPage {
                 ErrorTarget::Written(Template::parse(page)?)
             }
             other => {
-                return Err(format!(
-                    "`{other}` is no page: write `/{other}`, `@name` or a URL such as `https://example.com/`"
-                ));
+                // nginx writes it without the dot, and takes a page that lacks its slash for the same.
+                let beside = other.strip_prefix("./").ok_or_else(|| {
+                    format!("`{other}` is no page: write `/{other}`, `@name` or a URL such as `https://example.com/`")
+                })?;
+                ErrorTarget::Written(Template::parse(beside)?)
             }
         };
         Ok(Self { status, to })
@@ -160,6 +162,7 @@ mod tests {
             ("500 502,503", "= @down"),
             ("5xx", "=200 /50x.html?code"),
             ("403", "https://example.com/"),
+            ("405", "./404.html"),
         ])
         .unwrap();
         let of = |status| {
@@ -170,6 +173,7 @@ mod tests {
         assert_eq!(of(502).as_deref(), Some("OfPage Named(\"@down\")"));
         assert_eq!(of(504).as_deref(), Some("Changed(200) Written(\"/50x.html?code\")"));
         assert_eq!(of(403).as_deref(), Some("Kept Written(\"https://example.com/\")"));
+        assert_eq!(of(405).as_deref(), Some("Kept Written(\"404.html\")"));
         assert_eq!(of(401), None);
         assert_eq!(pages.names().collect::<Vec<_>>(), ["@down"; 3]);
     }

@@ -1,5 +1,7 @@
 //! `access`, `auth_basic` and `satisfy`: who may have what a location answers with.
 
+use std::path::PathBuf;
+
 use process::settings::Mistakes;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -29,6 +31,8 @@ pub struct AuthBasicTable {
     realm: Template,
     /// Users and hashes, as htpasswd writes them.
     file: Template,
+    /// Where the name of a file begins that a variable holds, unless it is a whole path.
+    directory: Option<PathBuf>,
     /// The application gets the credentials too; then its replies count as personal.
     #[serde(default)]
     pass: bool,
@@ -68,12 +72,13 @@ impl AccessSettings<'_> {
             }
         });
         let table = self.auth_basic.and_then(|config| config.0.as_ref());
-        let basic = table.and_then(|AuthBasicTable { realm, file, pass, checked }| {
+        let basic = table.and_then(|AuthBasicTable { realm, file, directory, pass, checked }| {
             for (key, text) in [("realm", realm), ("file", file)] {
                 text.check(&format!("{basic_at}.{key}"), names, mistakes);
             }
             match Basic::new(realm.clone(), file.clone(), *pass) {
                 Ok(basic) => {
+                    let basic = basic.within(directory.clone());
                     for text in basic.mistakes().into_iter().filter(|_| *checked) {
                         mistakes.push(format!("{basic_at}.file"), text);
                     }

@@ -72,8 +72,17 @@ pub struct CertificateConfig {
     /// The certificate, followed by those that lead to its issuer.
     pub certificate: PathBuf,
     pub key: PathBuf,
+    /// A second pair with a key of another kind, for clients that cannot use the first: RSA beside ECDSA.
+    pub also: Option<KeyPairConfig>,
     /// The certificates that clients show; only for listeners.
     pub client: Option<ClientCertificateConfig>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyPairConfig {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 impl Listen {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use process::settings::Mistakes;
+use rustls::SignatureScheme;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::sign::CertifiedKey;
@@ -13,13 +14,32 @@ use webpki::{EndEntityCert, KeyUsage};
 use crate::settings::{CertificateConfig, Config, TlsSetting};
 use crate::tls::client_certificate;
 
-/// A chain, its own certificate first, and the key that belongs to it.
+/// What is shown for some names.
 #[derive(Clone, Debug)]
-pub(crate) struct Certificate(pub(crate) Arc<CertifiedKey>);
+pub(crate) struct Certificate {
+    /// A chain, its own certificate first, and the key that belongs to it.
+    pair: Arc<CertifiedKey>,
+    /// Another one, with a key of another kind.
+    also: Option<Arc<CertifiedKey>>,
+}
 
 impl Certificate {
     pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.pair, &other.pair)
+    }
+
+    /// The certificate itself.
+    pub(crate) fn leaf(&self) -> Option<&CertificateDer<'static>> {
+        self.pair.cert.first()
+    }
+
+    /// The pair that a client can use, by the kinds of signatures that it verifies: the first, if it can.
+    pub(crate) fn pair_for(self, schemes: &[SignatureScheme]) -> Arc<CertifiedKey> {
+        let fits = |pair: &CertifiedKey| pair.key.choose_scheme(schemes).is_some();
+        match self.also {
+            Some(also) if !fits(&self.pair) && fits(&also) => also,
+            _ => self.pair,
+        }
     }
 
     /// A key and its chain in one text. It may have expired: better than none, where nobody can replace it.
@@ -34,7 +54,9 @@ impl Certificate {
         let pair = CertifiedKey::new(chain, key.map_err(|error| error.to_string())?);
         match pair.keys_match() {
             // What answers a challenge has an extension that the library does not know.
-            Ok(()) | Err(rustls::Error::InvalidCertificate(_)) => Ok(Self(Arc::new(pair))),
+            Ok(()) | Err(rustls::Error::InvalidCertificate(_)) => {
+                Ok(Self { pair: Arc::new(pair), also: None })
+            }
             Err(error) => Err(error.to_string()),
         }
     }
@@ -91,13 +113,42 @@ impl Certificates {
     }
 }
 
-/// The pair, or the settings key that is wrong, with the reason.
+/// What the files hold, or the settings key that is wrong, with the reason.
 fn read(files: &CertificateConfig) -> Result<Certificate, (&'static str, String)> {
-    let (certificate, key) = (&files.certificate, &files.key);
-    let at_certificate = |text: String| ("certificate", format!("`{}`: {text}", certificate.display()));
+    let pair = read_pair(&files.certificate, &files.key).map_err(|fault| fault.at("certificate", "key"))?;
+    let Some(also) = &files.also else { return Ok(Certificate { pair, also: None }) };
+    let second =
+        read_pair(&also.certificate, &also.key).map_err(|fault| fault.at("also.certificate", "also.key"))?;
+    if second.key.algorithm() == pair.key.algorithm() {
+        let kind = pair.key.algorithm();
+        let text = format!("both keys are {kind:?}: clients that cannot use one cannot use the other");
+        return Err(("also.key", text));
+    }
+    Ok(Certificate { pair, also: Some(second) })
+}
+
+/// Which of two files is wrong, and why.
+enum PairFault {
+    Certificate(String),
+    Key(String),
+}
+
+impl PairFault {
+    /// Under the settings keys of the two files.
+    fn at(self, certificate: &'static str, key: &'static str) -> (&'static str, String) {
+        match self {
+            Self::Certificate(text) => (certificate, text),
+            Self::Key(text) => (key, text),
+        }
+    }
+}
+
+fn read_pair(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, PairFault> {
+    let at_certificate =
+        |text: String| PairFault::Certificate(format!("`{}`: {text}", certificate.display()));
     let chain = read_chain(certificate).map_err(at_certificate)?;
     let private = PrivateKeyDer::from_pem_file(key)
-        .map_err(|error| ("key", format!("`{}`: {}", key.display(), plain(&error, "private key"))))?;
+        .map_err(|error| PairFault::Key(format!("`{}`: {}", key.display(), plain(&error, "private key"))))?;
     let leaf = chain.first().cloned().unwrap_or_else(|| CertificateDer::from(Vec::new()));
     check_time(&leaf).map_err(at_certificate)?;
     let provider = rustls::crypto::ring::default_provider();
@@ -108,11 +159,13 @@ fn read(files: &CertificateConfig) -> Result<Certificate, (&'static str, String)
     } else {
         CertifiedKey::from_der(chain, private, &provider)
     };
-    pair.map(|pair| Certificate(Arc::new(pair))).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => {
-            ("key", format!("`{}` is not the key of `{}`", key.display(), certificate.display()))
-        }
-        error => ("key", format!("`{}` cannot be used: {error}", key.display())),
+    pair.map(Arc::new).map_err(|error| {
+        PairFault::Key(match error {
+            rustls::Error::InconsistentKeys(_) => {
+                format!("`{}` is not the key of `{}`", key.display(), certificate.display())
+            }
+            error => format!("`{}` cannot be used: {error}", key.display()),
+        })
     })
 }
 
@@ -174,6 +227,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::settings::KeyPairConfig;
 
     /// A certificate without extensions, as rcgen makes none.
     const VERSION_1: &str = "\
@@ -223,6 +277,7 @@ evp3yqTq3GaIyLFi6CdeHUqBvVtzAiEAhJFAQdhqRhI1dXoftI7A/sx73gJAWG1N
             let files = CertificateConfig {
                 certificate: write(&format!("{index}.pem"), certificate),
                 key: write(&format!("{index}.key"), key),
+                also: None,
                 client: None,
             };
             let said = read(&files).err();
@@ -238,8 +293,46 @@ evp3yqTq3GaIyLFi6CdeHUqBvVtzAiEAhJFAQdhqRhI1dXoftI7A/sx73gJAWG1N
         let missing = CertificateConfig {
             certificate: "/nowhere.pem".into(),
             key: "/nowhere.key".into(),
+            also: None,
             client: None,
         };
         assert!(read(&missing).unwrap_err().1.contains("No such file"));
+    }
+
+    #[test]
+    fn a_second_pair_has_a_key_of_another_kind() {
+        let directory = TempDir::new().unwrap();
+        let written = |name: &str, key: &KeyPair| {
+            let made = CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(key).unwrap();
+            let file = |ending: &str| directory.path().join(format!("{name}.{ending}"));
+            fs::write(file("pem"), made.pem()).unwrap();
+            fs::write(file("key"), key.serialize_pem()).unwrap();
+            KeyPairConfig { certificate: file("pem"), key: file("key") }
+        };
+        let first = written("first", &KeyPair::generate().unwrap());
+        let same = written("same", &KeyPair::generate().unwrap());
+        let other = written("other", &KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap());
+        let with = |also: KeyPairConfig| {
+            let KeyPairConfig { certificate, key } = first.clone();
+            read(&CertificateConfig { certificate, key, also: Some(also), client: None })
+        };
+        assert_eq!(with(same).unwrap_err().0, "also.key");
+        let wrong = KeyPairConfig { key: first.key.clone(), ..other.clone() };
+        assert_eq!(with(wrong).unwrap_err().0, "also.key");
+        let none = KeyPairConfig { certificate: first.key.clone(), ..other.clone() };
+        assert_eq!(with(none).unwrap_err().0, "also.certificate");
+
+        use rustls::SignatureAlgorithm::{ECDSA, ED25519};
+        use rustls::SignatureScheme as Scheme;
+        let certificate = with(other).unwrap();
+        for (schemes, expected) in [
+            (&[Scheme::ECDSA_NISTP256_SHA256][..], ECDSA),
+            (&[Scheme::ED25519], ED25519),
+            (&[Scheme::ED25519, Scheme::ECDSA_NISTP256_SHA256], ECDSA),
+            (&[Scheme::RSA_PSS_SHA256], ECDSA),
+        ] {
+            let shown = certificate.clone().pair_for(schemes);
+            assert_eq!(shown.key.algorithm(), expected, "{schemes:?}");
+        }
     }
 }

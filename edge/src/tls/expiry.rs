@@ -21,15 +21,23 @@ pub struct CertificateEnd {
 /// Those of listeners and sites. One that cannot be read is a mistake in the settings, and is left out.
 pub fn certificate_ends(config: &Config) -> Vec<CertificateEnd> {
     let of_listener = config.listen.iter().enumerate().filter_map(|(index, listen)| {
-        Some((format!("edge.listen[{index}].tls.certificate"), listen.tls.as_ref()?.files()?))
+        Some((format!("edge.listen[{index}].tls"), listen.tls.as_ref()?.files()?))
     });
-    let of_site = config.site.iter().enumerate().filter_map(|(index, site)| {
-        Some((format!("edge.site[{index}].tls.certificate"), site.tls.as_ref()?.files()?))
-    });
-    let ends = |(setting, files): (String, &CertificateConfig)| {
-        Some(CertificateEnd { setting, file: files.certificate.clone(), ends: end(&files.certificate)? })
+    let of_site =
+        config.site.iter().enumerate().filter_map(|(index, site)| {
+            Some((format!("edge.site[{index}].tls"), site.tls.as_ref()?.files()?))
+        });
+    let both = |(path, files): (String, &CertificateConfig)| {
+        let first = Some((format!("{path}.certificate"), files.certificate.clone()));
+        let also =
+            files.also.as_ref().map(|also| (format!("{path}.also.certificate"), also.certificate.clone()));
+        first.into_iter().chain(also)
     };
-    of_listener.chain(of_site).filter_map(ends).collect()
+    let ends = |(setting, file): (String, PathBuf)| {
+        let ends = end(&file)?;
+        Some(CertificateEnd { setting, file, ends })
+    };
+    of_listener.chain(of_site).flat_map(both).filter_map(ends).collect()
 }
 
 fn end(file: &Path) -> Option<SystemTime> {

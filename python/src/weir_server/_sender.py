@@ -54,6 +54,8 @@ class Sender:
         self._news = threading.Condition(self._lock)
         self._waiting: set[str] = set()
         self._tickets: list[Ticket] = []
+        # What is to be sent at some time, the first in front.
+        self._later: list[tuple[float, Ticket]] = []
         self._busy = False
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
@@ -69,17 +71,30 @@ class Sender:
         with self._news:
             self._waiting.update(ticket.tags)
             self._tickets.append(ticket)
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="weir-purges", daemon=True)
-                self._thread.start()
-            self._news.notify_all()
+            self._wake()
         return ticket
+
+    def send_after(self, seconds: float, tags: Iterable[str]) -> None:
+        """Sends it again so much later. Call it after `send`."""
+        with self._news:
+            self._later.append((time.monotonic() + seconds, Ticket(tags)))
+            self._later.sort(key=lambda one: one[0])
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="weir-purges", daemon=True)
+            self._thread.start()
+        self._news.notify_all()
 
     def drain(self, timeout: float) -> bool:
         """Waits until nothing is left to send."""
         deadline = time.monotonic() + timeout
         with self._news:
-            while self._pid == os.getpid() and (self._waiting or self._tickets or self._busy):
+            # Better too early than never.
+            self._later = [(min(due, deadline - timeout / 2), ticket) for due, ticket in self._later]
+            self._news.notify_all()
+            while self._pid == os.getpid() and (self._waiting or self._tickets or self._later or self._busy):
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return False
@@ -89,8 +104,10 @@ class Sender:
     def _run(self) -> None:
         while True:
             with self._news:
+                left = self._take_due()
                 while not self._tickets:
-                    self._news.wait()
+                    self._news.wait(left)
+                    left = self._take_due()
                 tags, self._waiting = self._waiting, set()
                 tickets, self._tickets = self._tickets, []
                 self._busy = True
@@ -100,6 +117,15 @@ class Sender:
                 self._news.notify_all()
             for ticket in tickets:
                 ticket.settle(outcome)
+
+    def _take_due(self) -> float | None:
+        """Takes what is to be sent by now. How long it is until more is."""
+        now = time.monotonic()
+        while self._later and self._later[0][0] <= now:
+            _, ticket = self._later.pop(0)
+            self._waiting.update(ticket.tags)
+            self._tickets.append(ticket)
+        return self._later[0][0] - now if self._later else None
 
     def _until_sent(self, tags: set[str]) -> Outcome:
         pause, told = FIRST_PAUSE, False

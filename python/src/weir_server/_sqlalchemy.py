@@ -1,9 +1,9 @@
 """Notes what goes through an engine of SQLAlchemy: what pages read, and what is to be purged after a commit."""
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any
 from weakref import WeakSet
 
@@ -13,13 +13,18 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.engine.interfaces import ExecuteStyle
 
 from weir_server import _reads, _tags, _writes
+from weir_server._effects import Effects, ask_for
 from weir_server._reads import Hold
 from weir_server._sql import Pin, Statement, Statements, Table
+
+logger = logging.getLogger("weir_server")
 
 # How drivers mark parameters. With another way, rows that change are not asked for: their table counts.
 MARKS = {"qmark": "?", "format": "%s", "pyformat": "%s", "numeric_dollar": "$"}
 # The dialects that know SELECT … FOR UPDATE.
 LOCK_ROWS = ("postgresql", "mysql", "mariadb", "oracle")
+VENDORS = {"mariadb": "mysql"}
+MOST = 100_000
 LIMIT = ("sqlite", "postgresql", "mysql", "mariadb")
 PENDING = "weir_pending"
 SAVEPOINTS = "weir_savepoints"
@@ -68,41 +73,61 @@ class Watch:
         self.deliver = deliver
         self.worked = worked
         self.began = began
+        self.may_ask: dict[tuple[str, str], bool] = {}
+        self._count = -1
+        self._statements: Statements
+        # Asked before the first change.
+        self._effects: Effects | None = None
         _watched.add(engine.dialect)
         event.listen(engine, "before_cursor_execute", self.before)
         event.listen(engine, "after_cursor_execute", self.after)
         event.listen(engine, "handle_error", self.failed)
         self.watch_commits()
 
-    @cached_property
+    @property
     def statements(self) -> Statements:
-        """Made at the first statement, when all tables are declared."""
+        """Made anew where more tables are declared: a task may import its models late."""
+        if self._count != len(self.metadata.tables):
+            self._count, self._statements = len(self.metadata.tables), self._made()
+            self._effects = None
+        return self._statements
+
+    def _made(self) -> Statements:
         tables: dict[str, Table] = {}
         for table in self.metadata.tables.values():
             # Two of one name in several schemas are told apart by nothing that a statement must say.
             is_other = table.name in tables
-            tables[table.name] = Table(table.name.lower(), None, {}, frozenset()) if is_other else known(table)
+            tables[table.name] = Table(label_of(table.name), None, {}, frozenset()) if is_other else known(table)
         return Statements(tables, MARKS.get(self.engine.dialect.paramstyle, "%s"))
 
     def label(self, table: str) -> str:
+        """Another process may have declared it, so one that nobody knows here has its usual label."""
         found = self.statements.schema.get(table)
-        return found.label if found else "db." + "".join(c if c.isalnum() or c in "_-" else "_" for c in table.lower())
+        return found.label if found else label_of(table)
 
     def before(self, connection: Connection, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
         context.weir_begun = time.perf_counter()
-        if sql.startswith("SELECT") or connection.dialect.paramstyle not in MARKS:
+        if sql.startswith("SELECT"):
             return
-        change = self.statements.read(sql).change
+        statement = self.statements.read(sql)
+        if statement.writes:
+            context.weir_besides = self.besides(connection, statement)
+            context.weir_begun = time.perf_counter()
+        if connection.dialect.paramstyle not in MARKS:
+            return
+        change = statement.change
         table = self.statements.schema.get(change.table) if change else None
         if not change or not table or not table.pk or many or (change.sets and table.pk in change.sets):
             return
-        exact = _writes.Exact(Database(connection), table, change, parameters)
+        exact = _writes.Exact(Database(connection, self.may_ask), table, change, parameters)
         context.weir_exact = (exact, exact.rows())
         context.weir_begun = time.perf_counter()
 
     def after(self, connection: Connection, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
         self.worked(time.perf_counter() - context.weir_begun)
         statement = self.statements.read(sql)
+        if statement.defines:
+            self._effects = None
         # The rows of one INSERT have one set of parameters for all.
         many = many and context.execute_style is not ExecuteStyle.INSERTMANYVALUES
         if statement.transaction:
@@ -114,11 +139,29 @@ class Watch:
         exact = getattr(context, "weir_exact", None)
         seen = exact and exact[0].tags(exact[1], cursor.rowcount)
         tags = self.written_by(statement, parameters, many) if seen is None else seen
+        if tags:
+            tags = tags | getattr(context, "weir_besides", set())
         if tags and self.is_alone(connection):
             # Nothing will be committed, and what is "rolled back" later stays.
             self.deliver(tags)
         elif tags:
             connection.info.setdefault(PENDING, []).append(tags)
+
+    def besides(self, connection: Connection, statement: Statement) -> set[str]:
+        """The tags of what the database will change by itself: it is asked once."""
+        schema = self.statements.schema
+        if self._effects is None:
+            database = Database(connection, self.may_ask)
+            try:
+                with database.trial():
+                    self._effects = ask_for(database.vendor, lambda sql: database.ask(sql, None, MOST), schema)
+            except database.refusals as error:
+                logger.warning("what triggers and constraints change purges nothing: %s", error)
+                self._effects = Effects()
+            except connection.dialect.loaded_dbapi.Error:
+                # The transaction has failed, or the connection is lost: the statement will say so.
+                return set()
+        return {tag for name in self._effects.of(statement) for tag in _writes.whole(self.label(name))}
 
     def by_hand(self, connection: Connection, act: str) -> None:
         """A statement that begins or ends a transaction, past SQLAlchemy."""
@@ -138,8 +181,8 @@ class Watch:
         if connection is None or sql is None or not self.is_alone(connection):
             return
         statement = self.statements.read(sql)
-        tables = {*statement.written, *(one.table for one in (statement.insert, statement.change) if one)}
-        self.deliver_if({tag for name in tables for tag in _writes.whole(self.label(name))})
+        besides: set[str] = getattr(context.execution_context, "weir_besides", set())
+        self.deliver_if({tag for name in statement.changes for tag in _writes.whole(self.label(name))} | besides)
 
     def deliver_if(self, tags: set[str]) -> None:
         if tags:
@@ -165,9 +208,7 @@ class Watch:
         table = self.statements.schema.get(insert.table) if insert else None
         if insert and table:
             return _writes.inserted(table, insert, parameters, many, key_follows=False)
-        tables = set(statement.written)
-        tables.update(one.table for one in (statement.insert, statement.change) if one)
-        return {tag for name in tables for tag in _writes.whole(self.label(name))}
+        return {tag for name in statement.changes for tag in _writes.whole(self.label(name))}
 
     def watch_commits(self) -> None:
         """After the commit itself: SQLAlchemy's own event comes before it."""
@@ -220,10 +261,16 @@ def forget(pooled: Any) -> list[set[str]] | None:
 
 
 class Database:
-    """A connection of SQLAlchemy, below its events."""
+    """A connection of SQLAlchemy, below its events. See `weir_server._writes.Database`."""
 
-    def __init__(self, connection: Connection) -> None:
+    refusals: tuple[type[Exception], ...]
+
+    def __init__(self, connection: Connection, may_ask: dict[tuple[str, str], bool]) -> None:
         self.connection = connection
+        self.may_ask = may_ask
+        driver = connection.dialect.loaded_dbapi
+        self.refusals = (driver.ProgrammingError, driver.NotSupportedError)
+        self.vendor = VENDORS.get(connection.dialect.name, connection.dialect.name)
         self.locks_whole = connection.dialect.name == "sqlite"
         self.limits = connection.dialect.name in LIMIT
         self.lock_of_delete = "FOR UPDATE" if connection.dialect.name in LOCK_ROWS else ""
@@ -246,6 +293,15 @@ class Database:
             return ", ".join(f"${at}" for at in range(1, len(values) + 1)), tuple(values)
         return ", ".join([MARKS[self.style]] * len(values)), tuple(values)
 
+    def trial(self) -> contextlib.AbstractContextManager[None]:
+        is_in_transaction = not self.connection._is_autocommit_isolation() or self.connection.info.get(BEGUN)
+        has_savepoints = self.vendor in ("postgresql", "mysql")
+        return _writes.savepoint(self.ask) if is_in_transaction and has_savepoints else contextlib.nullcontext()
+
+
+def label_of(table: str) -> str:
+    return "".join(c if c.isalnum() or c in "_-" else "_" for c in table.lower())
+
 
 def known(table: sa.Table) -> Table:
     keys = list(table.primary_key.columns)
@@ -262,7 +318,7 @@ def known(table: sa.Table) -> Table:
             ranked.append((rank, column.name, Pin(None if column is pk else column.name, kind)))
     ranked.sort(key=lambda one: one[0])
     return Table(
-        label=table.name.lower(),
+        label=label_of(table.name),
         pk=pk.name if pk is not None else None,
         pins={name: pin for _, name, pin in ranked},
         not_null=frozenset(column.name for column in table.columns if not column.nullable),
@@ -281,14 +337,22 @@ def kind_of(column: "sa.Column[Any]") -> str | None:
 
 
 def tag(thing: Any, **field: Any) -> str:
-    """The tag of a row, a model or a field's value: `tag(article)`, `tag(Article)`, `tag(Article, slug="x")`."""
+    """The tag of a row, a model or a field's value: `tag(article)`, `tag(Article)`, `tag(Article, slug="x")`.
+
+    Rows with a key of several columns, or of a type that has no tags, are their table.
+    """
     if isinstance(thing, str):
         return thing
     found: Any = sa.inspect(thing)
-    label = str(getattr(found, "mapper", found).local_table.name).lower()
+    mapper = getattr(found, "mapper", found)
+    table = known(mapper.local_table)
     if not isinstance(thing, type):
-        return _tags.row(label, None, found.identity[0])
+        return table.label if table.pk is None else _tags.row(table.label, None, found.identity[0])
     if not field:
-        return label
+        return table.label
     name, value = next(iter(field.items()))
-    return _tags.row(label, name, value)
+    # An attribute may have another name than its column.
+    column = mapper.columns[name].name if name in mapper.columns else name
+    if column == table.pk:
+        return _tags.row(table.label, None, value)
+    return _tags.row(table.label, column, value) if column in table.pins else table.label

@@ -90,6 +90,13 @@ def table_of(tag: str) -> str:
     return tag.partition(":")[0]
 
 
+def coarser(tags: set[str], most: int) -> set[str]:
+    """What a change touches, or the tables of it if that is too much to remember."""
+    if len(tags) <= most:
+        return tags
+    return {tag for label in set(map(table_of, tags)) for tag in (label, any_row(label), new_key(label))}
+
+
 def fit(tags: Iterable[str]) -> list[str]:
     """The same tags, or coarser ones if a reply cannot hold them: fewer, never none."""
     chosen = set(tags)

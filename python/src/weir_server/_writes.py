@@ -1,10 +1,14 @@
 """What a statement that writes says of the pages that it changes: the tags to purge."""
 
-from collections.abc import Iterator, Sequence
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from weir_server import _tags
 from weir_server._sql import Change, Insert, Table
+
+logger = logging.getLogger("weir_server")
 
 # A statement that changes more rows than this purges its whole table.
 MAX_ROWS = 500
@@ -95,6 +99,27 @@ class Database(Protocol):
         """Placeholders for values, and the parameters for them."""
         ...
 
+    # By table and lock, whether the role that is signed in may ask so.
+    may_ask: dict[tuple[str, str], bool]
+    # The errors of a question that is not allowed.
+    refusals: tuple[type[Exception], ...]
+
+    def trial(self) -> contextlib.AbstractContextManager[None]:
+        """What fails within it leaves the transaction as it was."""
+        ...
+
+
+@contextlib.contextmanager
+def savepoint(ask: Callable[[str, Any, int], object]) -> Iterator[None]:
+    ask("SAVEPOINT weir", None, 0)
+    try:
+        yield
+    except BaseException:
+        ask("ROLLBACK TO SAVEPOINT weir", None, 0)
+        raise
+    finally:
+        ask("RELEASE SAVEPOINT weir", None, 0)
+
 
 class Exact:
     """The rows of one UPDATE or DELETE, as they are before and after it."""
@@ -108,7 +133,7 @@ class Exact:
         self.columns = list(dict.fromkeys([str(table.pk), *table.pins, *counted]))
 
     def rows(self) -> list[dict[str, Any]] | None:
-        """The rows that the condition selects now; None if they are too many."""
+        """The rows that the condition selects now; None if they are too many, or may not be asked for."""
         if self.database.locks_whole:
             # A transaction that began with a read may not get the lock for writing later.
             own, pk = self.change.written, self.database.quote(str(self.table.pk))
@@ -116,7 +141,23 @@ class Exact:
         given = self.change.given(self.parameters)
         lock = self.database.lock_of_delete if self.change.sets is None else self.database.lock_of_update
         limit = f"LIMIT {MAX_ROWS + 1}" if self.database.limits else ""
-        return self.select(" ".join(filter(None, (self.change.where, limit, lock))), given)
+        return self.allowed(" ".join(filter(None, (self.change.where, limit, lock))), given, lock)
+
+    def allowed(self, where: str, parameters: Any, lock: str) -> list[dict[str, Any]] | None:
+        """A role may delete rows that it may not lock, or change some that it may not read: None then."""
+        key = (self.change.written, lock)
+        may_ask = self.database.may_ask.get(key)
+        if may_ask is not None or not lock:
+            return self.select(where, parameters) if may_ask is not False else None
+        try:
+            with self.database.trial():
+                found = self.select(where, parameters)
+        except self.database.refusals as error:
+            logger.warning("each change of %s purges its whole table: %s", self.change.written, error)
+            self.database.may_ask[key] = False
+            return None
+        self.database.may_ask[key] = True
+        return found
 
     def select(self, where: str, parameters: Any) -> list[dict[str, Any]] | None:
         own = self.change.written

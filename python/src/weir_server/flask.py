@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from flask import Flask, Response, after_this_request, current_app, g, request
+from flask import Flask, Response, after_this_request, current_app, g, request, request_started
 from markupsafe import Markup, escape
 
 from weir_server import _asker, _nonces, _site, _values, _work
@@ -63,8 +63,8 @@ class Weir:
     ) -> None:
         """`db`: Flask-SQLAlchemy's, which must have its application already. `engine`, `metadata`: without it."""
         self.site = Site(app.config.get("WEIR", {}))
-        # First of all, and last: what other hooks read counts too.
-        app.before_request_funcs.setdefault(None, []).insert(0, self.begin)
+        # First of all, and last: what other hooks read counts too, also those for the values in a URL.
+        request_started.connect(self.begin, app)
         app.after_request_funcs.setdefault(None, []).insert(0, self.finish)
         app.teardown_request(self.end)
         app.jinja_env.globals["visitor_value"] = self.visitor_value
@@ -82,7 +82,7 @@ class Weir:
     def sender(self) -> Sender:
         return self.site.sender
 
-    def begin(self) -> None:
+    def begin(self, _: Flask, **__: object) -> None:
         g.weir_visit = self.site.visit(request.headers.get(_asker.FIELD))
         g.weir_token = visiting.set(g.weir_visit)
 
@@ -92,7 +92,10 @@ class Weir:
             leave(g.weir_visit, token)
 
     def finish(self, response: Response) -> Response:
-        visit: Visit = g.weir_visit
+        visit: Visit | None = g.get("weir_visit")
+        if visit is None:
+            # Made by hand, as in `test_request_context`.
+            return response
         if visit.places.places and response.status_code != 304:
             self.declare(visit, response)
         if request.method in _site.READS and response.status_code != 304:
@@ -118,8 +121,8 @@ class Weir:
         """
         held = request.cookies.get(_values.COOKIE)
         offer = request.headers.get(FIELD) if request.method in _site.READS and held is None else None
-        visit: Visit = g.weir_visit
-        if self.site.keys and _values.offered(offer):
+        visit: Visit = g.get("weir_visit") or Visit()
+        if "weir_visit" in g and self.site.keys and _values.offered(offer):
             mark = visit.places.mark(name, str(default))
             if mark is not None:
                 return Markup(mark)

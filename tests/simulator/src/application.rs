@@ -251,6 +251,8 @@ fn reply(mood: Mood, page: &Page) -> String {
         Mood::Failing => ("500 Broken", "Cache-Control: no-store\r\n"),
         _ if page.url.starts_with("/me/") => ("200 OK", "Cache-Control: private\r\n"),
         _ if page.url.starts_with("/lang/") => ("200 OK", "Vary: Accept-Language\r\n"),
+        // Others may read it before it is whole: it is not searched for what is one visitor's own.
+        _ if page.url.starts_with("/open/") => ("200 OK", "Cache-Control: public\r\n"),
         _ => ("200 OK", ""),
     };
     format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{cache}\r\n{text}", text.len())

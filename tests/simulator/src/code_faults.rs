@@ -58,6 +58,21 @@ pub const FAULTS: &[CodeFault] = &[
         right: "head.caused_by = caused_by(self.ask.client, self.ask.version);",
         wrong: "let _ = caused_by(self.ask.client, self.ask.version);",
     },
+    // Mended by "Who joins a page lends its part": those who ask at the same edge, and at another.
+    CodeFault {
+        name: "joiners-untold",
+        aim: Aim::Scarce,
+        file: "edge/src/application/upload.rs",
+        right: "(Box::pin(rest.chain(joined)), Some(sender))",
+        wrong: "{ drop(joined); (rest, Some(sender)) }",
+    },
+    CodeFault {
+        name: "joiners-elsewhere-untold",
+        aim: Aim::Scarce,
+        file: "cache-node/src/exchange/receive.rs",
+        right: "client = next_joiner(&mut news), if page.is_none() => {",
+        wrong: "client = next_joiner(&mut news), if page.is_none() && false => {",
+    },
     // Mended by "A reply that breaks off leaves the stale page".
     CodeFault {
         name: "broken-off-is-a-page",

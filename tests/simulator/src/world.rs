@@ -13,7 +13,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::net::TcpListener;
 
-use crate::application::{self, Application, Mood, UPLOAD};
+use crate::application::{Application, Mood, UPLOAD};
 use crate::clock;
 use crate::figures::Figures;
 use crate::history::{FaultRecord, History, PurgeRecord, Remains, Reply, Visit};
@@ -204,10 +204,8 @@ impl Simulation {
                 self.visit(VISITORS, edge, question);
             }
             Act::Dawdle { edge, path, is_http2, pace } => {
-                // Who has used up its places at the application would wait for them, and others for its page.
-                let from = if application::is_long(&path) { DAWDLERS } else { VISITORS };
                 let question = Question { is_http2, pace: Some(pace), ..Question::page(edge, &path) };
-                self.visit(from, edge, question);
+                self.visit(DAWDLERS, edge, question);
             }
             Act::Purge { edge, path } => self.purge(edge, path),
             Act::Change { path } => {

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use rustls::ProtocolVersion;
+use rustls::{ProtocolVersion, SignatureScheme};
 use tempfile::TempDir;
 use weir_tests::{Certificate, Client, Stack, once_within, until};
 
@@ -117,6 +117,43 @@ fn each_site_shows_its_certificate() {
     // Unknown names get the listener's.
     assert!(Client::over_tls(secure.address(), "localhost", &secure.certificate.client(&[])).is_ok());
     assert!(Client::over_tls(secure.address(), "unknown.test", &secure.certificate.client(&[])).is_err());
+}
+
+#[test]
+fn who_cannot_use_the_first_certificate_is_shown_the_second() {
+    let mut second = None;
+    let secure = Secure::start("", |directory| {
+        let first = Certificate::write(directory.path(), &["two.test"]);
+        let other =
+            Certificate::write_of_kind(directory.path(), "ed25519", &["two.test"], &rcgen::PKCS_ED25519);
+        let setting = format!(
+            "{{ certificate = {:?}, key = {:?}, also = {} }}",
+            first.certificate,
+            first.key,
+            other.setting()
+        );
+        second = Some((first, other));
+        format!(
+            "[[edge.site]]\nserver_name = [\"two.test\"]\ntls = {setting}\n\
+             [[edge.site.location]]\nmatch = \"/\"\npool = \"app\"\n"
+        )
+    });
+    let (first, second) = second.unwrap();
+    for (certificate, schemes, is_shown) in [
+        (&first, &[SignatureScheme::ECDSA_NISTP256_SHA256][..], true),
+        (&second, &[SignatureScheme::ECDSA_NISTP256_SHA256], false),
+        (&second, &[SignatureScheme::ED25519], true),
+        (&first, &[SignatureScheme::ED25519], false),
+        (&first, &[SignatureScheme::ED25519, SignatureScheme::ECDSA_NISTP256_SHA256], true),
+    ] {
+        let client = certificate.client_that_verifies(schemes);
+        let shaken = Client::over_tls(secure.address(), "two.test", &client);
+        assert_eq!(shaken.is_ok(), is_shown, "{schemes:?}");
+        if let Ok(mut client) = shaken {
+            client.send("GET /count/a HTTP/1.1\r\nHost: two.test\r\n\r\n");
+            client.response("GET").expect(200);
+        }
+    }
 }
 
 #[test]

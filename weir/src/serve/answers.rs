@@ -2,7 +2,9 @@
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Duration;
 
 /// The first page may be slow; whoever waits asks again.
@@ -10,6 +12,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn answers(socket: &Path, uwsgi: bool, host: &str) -> bool {
     ask(socket, uwsgi, host).unwrap_or(false)
+}
+
+/// Whether it answers within twice the usual patience. A server that takes no connections holds up whoever
+/// connects, for as long as it lives.
+pub(super) fn answers_in_time(socket: PathBuf, uwsgi: bool, host: String) -> bool {
+    let (answer, answered) = channel();
+    let asking = thread::Builder::new().name("asking".into());
+    let asked = asking.spawn(move || answer.send(answers(&socket, uwsgi, &host)));
+    asked.is_ok() && answered.recv_timeout(2 * PATIENCE).unwrap_or(false)
 }
 
 fn ask(socket: &Path, uwsgi: bool, host: &str) -> io::Result<bool> {

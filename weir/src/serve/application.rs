@@ -17,7 +17,7 @@ use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::sync::{mpsc, oneshot};
 
-use super::answers::answers;
+use super::answers::{answers, answers_in_time};
 use super::changes::Changes;
 use super::environment::Environment;
 use super::orphans::Orphans;
@@ -52,6 +52,10 @@ pub(super) struct Application {
 enum ServerOrder {
     Reload,
     Stop,
+    /// It may answer nobody any more.
+    Doubt,
+    /// The generation of this number does not answer.
+    Replace(u64),
 }
 
 impl Application {
@@ -64,17 +68,20 @@ impl Application {
         watched: bool,
     ) -> anyhow::Result<(Self, mpsc::Receiver<()>)> {
         let (orders, received) = channel();
+        let own_orders = orders.clone();
         let (begun, beginning) = oneshot::channel();
         // One message that waits stands for all.
         let (renewed, renewals) = mpsc::channel(1);
         // A child gets its signal when the thread that started it ends, so one thread starts them all.
         let keeper = thread::Builder::new().name("application".into()).spawn(move || {
-            let changes = watched.then(|| std::env::current_dir().ok().map(Changes::watch)).flatten();
+            let here = watched.then(|| std::env::current_dir().ok()).flatten();
+            let changes = here.map(|here| Changes::watch(here, server.sources()));
             let mut keeper = Keeper {
                 server,
                 directory,
                 environment,
                 orders: received,
+                own_orders,
                 stopped: false,
                 due: false,
                 renewed,
@@ -100,6 +107,17 @@ impl Application {
         let orders = self.orders.clone();
         move || drop(orders.send(ServerOrder::Reload))
     }
+
+    /// What is called where nobody has got an answer for a while.
+    pub(super) fn doubter(&self) -> impl Fn() + Send + use<> {
+        let orders = self.orders.clone();
+        move || drop(orders.send(ServerOrder::Doubt))
+    }
+
+    /// Whether its keeper has ended by itself, and the server with it.
+    pub(super) fn is_lost(&self) -> bool {
+        self.keeper.as_ref().is_some_and(JoinHandle::is_finished)
+    }
 }
 
 impl Drop for Application {
@@ -121,6 +139,8 @@ struct Keeper {
     directory: PrivateDirectory,
     environment: Environment,
     orders: Receiver<ServerOrder>,
+    /// Whoever asks whether the server answers tells it here.
+    own_orders: Sender<ServerOrder>,
     /// An order to stop has come.
     stopped: bool,
     /// An order to reload came while a generation started, which may have read older code.
@@ -193,10 +213,29 @@ impl Keeper {
     fn is_told_to_reload(&mut self, at_most: Duration) -> bool {
         match self.orders.recv_timeout(at_most) {
             Ok(ServerOrder::Reload) => return true,
-            Err(RecvTimeoutError::Timeout) => {}
+            Ok(ServerOrder::Replace(count)) if count == self.count => {
+                tracing::error!("the application's server answers nobody; it is replaced");
+                return true;
+            }
+            Ok(ServerOrder::Doubt) => self.ask(),
+            Ok(ServerOrder::Replace(_)) | Err(RecvTimeoutError::Timeout) => {}
             Ok(ServerOrder::Stop) | Err(RecvTimeoutError::Disconnected) => self.stopped = true,
         }
         false
+    }
+
+    /// Asks the server whether it answers, in a thread of its own: it may not even take the connection.
+    fn ask(&self) {
+        let (socket, orders) = (socket(self.directory.path()), self.own_orders.clone());
+        let (uwsgi, host, count) = (self.server.speaks_uwsgi(), self.server.host().to_owned(), self.count);
+        let asking = thread::Builder::new().name("asking".into()).spawn(move || {
+            if !answers_in_time(socket, uwsgi, host) {
+                let _ = orders.send(ServerOrder::Replace(count));
+            }
+        });
+        if let Err(error) = asking {
+            tracing::warn!("it is not asked whether the application's server answers: {error}");
+        }
     }
 
     fn reload(&mut self, current: &mut Generation) {

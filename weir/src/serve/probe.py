@@ -4,6 +4,7 @@ Reads MODULE[:CALLABLE] from its arguments and prints one line of JSON. The trac
 imported goes to stderr.
 """
 
+import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -11,7 +12,9 @@ import inspect
 import json
 import os
 import re
+import site
 import sys
+import sysconfig
 import traceback
 from pathlib import Path
 
@@ -60,6 +63,7 @@ def look(text):
         "servers": {server: found for server, found in servers.items() if found},
         "uwsgi": uwsgi(),
         "cores": len(os.sched_getaffinity(0)),
+        "sources": {"code": code(), "templates": templates(called)},
         "python": environment(),
     }
 
@@ -142,6 +146,49 @@ def host():
         if name and "*" not in name:
             return name.removeprefix(".")
     return None
+
+
+def code():
+    """Where code of the application is, but for where packages are installed: what it has imported, and where it may
+    find more, which Django imports with the first request.
+    """
+    found = {str(Path(one).absolute()) for one in sys.path if Path(one).is_dir()}
+    for module in list(sys.modules.values()):
+        spec = getattr(module, "__spec__", None)
+        if spec is not None and "." not in spec.name:
+            found.update(places_of(spec))
+    django = sys.modules.get("django.conf")
+    if django and django.settings.configured:
+        for name in [*django.settings.INSTALLED_APPS, django.settings.ROOT_URLCONF]:
+            with contextlib.suppress(Exception):
+                found.update(places_of(importlib.util.find_spec(str(name).partition(".")[0])))
+    paths = [sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    installed = {Path(one).resolve() for one in (*paths, *site.getsitepackages(), site.getusersitepackages())}
+    return sorted(one for one in found if not any(Path(one).resolve().is_relative_to(place) for place in installed))
+
+
+def places_of(spec):
+    """The directories of a package, or the file of a module."""
+    if spec is None:
+        return []
+    if spec.submodule_search_locations is not None:
+        return [str(Path(one).absolute()) for one in spec.submodule_search_locations]
+    return [str(Path(spec.origin).absolute())] if spec.has_location and spec.origin else []
+
+
+def templates(called):
+    """Directories that hold nothing but templates, or translations."""
+    found = set()
+    django = sys.modules.get("django.conf")
+    if django and django.settings.configured:
+        for engine in django.settings.TEMPLATES:
+            found.update(map(str, engine.get("DIRS", ())))
+        found.update(map(str, django.settings.LOCALE_PATHS))
+    # Flask's own, and those of its blueprints.
+    for one in (called, *getattr(called, "blueprints", {}).values()):
+        with contextlib.suppress(Exception):
+            found.update(map(str, one.jinja_loader.searchpath))
+    return sorted(str(Path(one).absolute()) for one in found)
 
 
 def version(module, package):

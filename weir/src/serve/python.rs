@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 use tokio::time::timeout;
 
+use super::changes::Sources;
 use super::environment::Environment;
 
 const PROBE: &str = include_str!("probe.py");
@@ -31,6 +32,7 @@ pub(super) struct SiteProbe {
     /// The program uwsgi.
     pub(super) uwsgi: Option<PathBuf>,
     pub(super) cores: u16,
+    pub(super) sources: Sources,
     /// Which Python it is, for messages.
     pub(super) python: String,
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
+use super::changes::Sources;
 use super::python::SiteProbe;
 use crate::cli::{ServerArgs, ServerKind};
 
@@ -72,6 +73,10 @@ impl Server {
 
     pub(super) fn speaks_uwsgi(&self) -> bool {
         self.kind == ServerKind::Uwsgi
+    }
+
+    pub(super) fn sources(&self) -> &Sources {
+        &self.found.sources
     }
 
     pub(super) fn host(&self) -> &str {

@@ -40,6 +40,13 @@ pub(crate) struct Holder {
     pub(super) port: Option<NonZeroU16>,
 }
 
+/// Whose place a request may take, and how much that one has already.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Giver {
+    pub(super) holder: Option<Holder>,
+    pub(super) rank: (usize, usize, usize),
+}
+
 #[derive(Debug)]
 pub(super) struct Clients {
     /// One for each [`Resource`].
@@ -77,6 +84,12 @@ impl Clients {
         let [places, unread, waiting] = [Resource::Place, Resource::Unread, Resource::Waiting]
             .map(|resource| self.on_connection(holder, resource));
         (self.held(holder.client, Resource::Place), places + unread, waiting.saturating_sub(1))
+    }
+
+    /// Chooses whose place a page takes for which these wait: who has the fewest, and may have one more.
+    pub(super) fn giver(&self, waiting: impl Iterator<Item = Option<Holder>>) -> Option<Giver> {
+        let givers = waiting.filter(|holder| self.may_have(*holder, Resource::Place));
+        givers.map(|holder| Giver { rank: self.rank(holder), holder }).min_by_key(|giver| giver.rank)
     }
 
     /// How many requests wait, of the client and of its connection.

@@ -9,6 +9,14 @@ use crate::config::ServerConfig;
 use crate::error::PoolFull;
 use crate::metrics::{BUCKETS, CLASSES, TIMES};
 
+/// What has become of the requests to the servers of a pool, since each began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolTally {
+    pub replies: u64,
+    /// Requests without a reply, by a server's fault.
+    pub failures: u64,
+}
+
 /// Counts are since the start.
 #[derive(Debug, Serialize)]
 pub(crate) struct PoolFigures {
@@ -117,6 +125,15 @@ impl Pool {
             bucket_bounds_s: BUCKETS,
             servers: servers.collect(),
         }
+    }
+
+    pub(crate) fn tally(&self) -> PoolTally {
+        let mut tally = PoolTally::default();
+        for member in self.state.lock().servers.iter() {
+            tally.replies += member.server.metrics.replies().iter().sum::<u64>();
+            tally.failures += member.failures;
+        }
+        tally
     }
 
     /// Whether each server takes part now, for `/metrics`.

@@ -69,6 +69,11 @@ impl<T> Queue<T> {
         line.remove(index)
     }
 
+    /// One that waits.
+    pub(super) fn find(&mut self, is_it: impl Fn(&T) -> bool) -> Option<&mut T> {
+        self.lines.iter_mut().flatten().find(|waiter| is_it(waiter))
+    }
+
     /// Puts a waiter back, at the front.
     pub(super) fn put_back(&mut self, priority: Priority, waiter: T) {
         self.lines[line(priority)].push_front(waiter);

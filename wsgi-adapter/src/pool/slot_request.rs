@@ -11,12 +11,17 @@ use super::clients::Holder;
 use super::member::ServerId;
 use crate::config::HashKey;
 
+/// An edge tells of as many.
+const MOST_JOINED: usize = 16;
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SlotRequest {
     /// The client that `ip_hash` looks at.
     pub(super) client: Option<IpAddr>,
     /// Whose part of the pool it takes. A page for many is counted for who has caused it.
     pub(super) holder: Option<Holder>,
+    /// Others who wait for the same page: it may take their part as well.
+    joined: Vec<Option<Holder>>,
     /// What `hash` looks at.
     pub(super) key: Option<Box<[u8]>>,
     /// The server that its visitor has had before, for `sticky`.
@@ -32,6 +37,7 @@ impl SlotRequest {
         Self {
             client: client(head),
             holder: holder(head),
+            joined: Vec::new(),
             key: key.and_then(|key| key_of(head, key)).map(Box::from),
             bound,
             priority: head.priority(),
@@ -45,6 +51,35 @@ impl SlotRequest {
         let holder = request.client.map(|client| Holder { client: client.into(), port });
         Self { client: request.client, holder, priority: request.priority, ..Self::default() }
     }
+
+    /// Another client waits for it.
+    pub(super) fn join(&mut self, client: Option<Holder>) {
+        let is_same = |known: Option<Holder>| known.map(|it| it.client) == client.map(|it| it.client);
+        if self.joined.len() < MOST_JOINED && !self.holders().any(is_same) {
+            self.joined.push(client);
+        }
+    }
+
+    /// All whose part it may take.
+    pub(super) fn holders(&self) -> impl Iterator<Item = Option<Holder>> {
+        std::iter::once(self.holder).chain(self.joined.iter().copied())
+    }
+
+    pub(super) fn is_joined(&self) -> bool {
+        !self.joined.is_empty()
+    }
+
+    /// It takes this one's part.
+    pub(super) fn is_of(&mut self, giver: Option<Holder>) {
+        if let Some(joined) = self.joined.iter_mut().find(|joined| **joined == giver) {
+            std::mem::swap(&mut self.holder, joined);
+        }
+    }
+}
+
+/// A client that waits for a page which another has caused.
+pub(crate) fn joined(client: &str) -> Option<Holder> {
+    Some(Holder { client: client.parse::<IpAddr>().ok()?.into(), port: None })
 }
 
 /// The client as its part of the pool is counted.

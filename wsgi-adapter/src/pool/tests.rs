@@ -35,6 +35,13 @@ fn memory() -> Arc<BodyMemory> {
     Arc::new(BodyMemory::new(1 << 20))
 }
 
+impl Pool {
+    /// A place for a request that nobody else waits for.
+    pub(crate) async fn slot(self: &Arc<Self>, wanted: SlotRequest, deadline: Deadline) -> Result<Slot, PoolFull> {
+        self.slot_for_all(wanted, deadline, &mut None).await
+    }
+}
+
 fn never() -> Deadline {
     Deadline::in_millis(0)
 }

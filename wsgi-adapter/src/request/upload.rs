@@ -231,7 +231,7 @@ impl EdgeBody {
                 Some(Message::Chunk(piece)) => return self.count(piece).map(Some),
                 Some(Message::End(_)) if self.left.unwrap_or(0) == 0 => return Ok(None),
                 Some(Message::End(_)) => return Err(BodyError::TooShort),
-                Some(Message::Head(_)) | None => return Err(BodyError::BrokeOff),
+                Some(Message::Head(_) | Message::Joined(_)) | None => return Err(BodyError::BrokeOff),
             }
         }
     }

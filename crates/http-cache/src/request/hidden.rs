@@ -4,6 +4,9 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::RequestSummary;
+use crate::Policy;
+use crate::parts::cookie_lines;
+use crate::policy::cookies::{CookieClass, pairs};
 
 /// In a reply: the application has changed something to make it, so it would not make the same again.
 pub(crate) const WEIR_ACTED: HeaderName = HeaderName::from_static("weir-acted");
@@ -64,6 +67,20 @@ impl ReplyManner {
     #[must_use]
     pub fn of_the_next(self) -> Self {
         Self { once: false, ..self }
+    }
+}
+
+impl Policy {
+    /// Whether the application does not see a cookie of this request by which it would make or know a CSRF
+    /// token.
+    pub fn hides_token(&self, headers: &HeaderMap) -> bool {
+        let is_of_tokens = |name: &[u8]| {
+            let name = name.to_ascii_lowercase();
+            [&b"csrf"[..], b"xsrf"].iter().any(|word| memchr::memmem::find(&name, word).is_some())
+        };
+        cookie_lines(headers)
+            .flat_map(pairs)
+            .any(|cookie| is_of_tokens(cookie.name) && self.cookies.class(cookie.name) != CookieClass::Split)
     }
 }
 

@@ -212,6 +212,22 @@ fn what_makes_a_second_request_necessary() {
 }
 
 #[test]
+fn cookies_of_tokens_that_the_application_does_not_see() {
+    let policy = Policy::default();
+    for (cookie, expected) in [
+        ("csrftoken=a", true),
+        ("_ga=1; XSRF-TOKEN=b", true),
+        ("my_csrf=a", true),
+        ("_ga=1; lang=csrf", false),
+        ("", false),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert("cookie", cookie.parse().unwrap());
+        assert_eq!(policy.hides_token(&headers), expected, "{cookie}");
+    }
+}
+
+#[test]
 fn fields_that_tell_visitors_apart_send_the_request_past_the_cache() {
     let personal =
         ["x-api-key", "x-auth-token", "dpop", "x-csrftoken", "remote-user", "x-forwarded-user", "x-new"];

@@ -79,3 +79,15 @@ fn known_traps_are_said_with_what_to_write() {
     }
     assert_eq!(traps("server { location / { try_files $uri =404; if ($arg_x) { return 403; } } }"), [""; 0]);
 }
+
+#[test]
+fn a_password_file_by_a_variable_is_beside_the_configuration() {
+    for (file, expected, directory) in
+        [("users", "/etc/nginx/conf/users", None), ("$host", "$host", Some("/etc/nginx/conf/"))]
+    {
+        let table = settings(&format!("server {{ auth_basic x; auth_basic_user_file {file}; root /x; }}"));
+        let auth = at(&table, "edge.site.0.auth_basic");
+        assert_eq!(auth.get("file").and_then(Value::as_str), Some(expected));
+        assert_eq!(auth.get("directory").and_then(Value::as_str), directory);
+    }
+}

@@ -5,6 +5,22 @@ use super::*;
 const SERVER: &str = "listen 443 ssl; ssl_certificate a.pem; ssl_certificate_key a.key;";
 
 #[test]
+fn a_server_has_two_certificates_at_most() {
+    let pairs = |n: u8| -> String {
+        (1..=n).map(|n| format!("ssl_certificate {n}.pem; ssl_certificate_key {n}.key; ")).collect()
+    };
+    for n in [1, 2, 3] {
+        let table = settings(&format!("server {{ listen 443 ssl; {} }}", pairs(n)));
+        let tls = |key: &str| text(&table, &format!("edge.listen.0.tls.{key}"));
+        assert_eq!((tls("certificate"), tls("key")), ("/etc/nginx/conf/1.pem", "/etc/nginx/conf/1.key"));
+        if n > 1 {
+            assert_eq!(tls("also.certificate"), "/etc/nginx/conf/2.pem");
+            assert_eq!(tls("also.key"), "/etc/nginx/conf/2.key");
+        }
+    }
+}
+
+#[test]
 fn clients_are_asked_for_certificates() {
     let (table, missing) = with_missing(&format!(
         "server {{ {SERVER} ssl_verify_client on; ssl_client_certificate ca.pem; ssl_verify_depth 2; ssl_crl /k/crl.pem; }}"

@@ -131,6 +131,9 @@ impl Fill {
     /// Receives the body. Ends it, and has it stored nowhere, if it breaks off.
     async fn receive(&mut self, mut reply: OriginReply, arriving: &mut FillBody) -> Result<(), NoReaders> {
         loop {
+            if arriving.missing != Some(0) && !arriving.stored && arriving.body.waits_for_readers() {
+                self.refuse_window(arriving).await;
+            }
             // What nobody takes yet stays in the adapter's temporary file.
             arriving.body.wanted().await;
             let Some(chunk) = reply.body.next().await else { return Ok(()) };
@@ -182,17 +185,26 @@ impl Fill {
             // Whoever has read the page to its end finds it stored.
             self.keep_whole(arriving, whole);
         }
+        if !arriving.stored && !arriving.body.keeps(chunk.len() as u64) {
+            // Who waits at other edges is told at once, however slowly the page is read here.
+            self.refuse_window(arriving).await;
+        }
         let pushed = arriving.body.push(chunk).await;
         if pushed == PushResult::Kept || arriving.stored {
             return Ok(());
         }
+        self.refuse_window(arriving).await;
+        if pushed == PushResult::Unread { Err(NoReaders) } else { Ok(()) }
+    }
+
+    /// The page cannot be kept whole.
+    async fn refuse_window(&mut self, arriving: &mut FillBody) {
         let hit_for_miss = self.ask.policy.hit_for_miss;
         if arriving.body.is_too_long() {
             self.refuse(arriving, Reason::TooLarge, hit_for_miss).await;
         } else {
             self.refuse(arriving, Reason::NoRoom, hit_for_miss.min(A_WHILE)).await;
         }
-        if pushed == PushResult::Unread { Err(NoReaders) } else { Ok(()) }
     }
 
     /// The page is not stored after all, nobody joins it any more, and who asks during `pass_for` asks alone.

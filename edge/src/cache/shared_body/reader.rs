@@ -79,7 +79,7 @@ impl Reader {
         self.body.state.lock().fate
     }
 
-    /// Resolves when it is known whether the page is stored, or never will be.
+    /// Resolves when it is known whether the page is stored, never will be, or nobody can wait for that.
     pub(crate) async fn decided(&self) {
         loop {
             let grown = self.body.grown.notified();
@@ -87,7 +87,9 @@ impl Reader {
             grown.as_mut().enable();
             {
                 let state = self.body.state.lock();
-                if state.fate.is_some() || state.end.is_some() || self.is_cut_off(&state) {
+                // The writer of a window waits for whoever reads it.
+                let is_held_up = state.window || self.is_cut_off(&state);
+                if state.fate.is_some() || state.end.is_some() || is_held_up {
                     return;
                 }
             }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
+
 use super::*;
 
 fn new(keep: u64) -> Arc<SharedBody> {
@@ -91,6 +93,27 @@ async fn a_searched_page_that_is_not_kept_is_the_firsts_alone() {
     assert!(!second.begun().await);
     body.end(Ok(()));
     assert_eq!(reading.await.unwrap().unwrap(), b"0123456789more");
+}
+
+#[tokio::test]
+async fn whoever_waits_for_the_fate_of_a_page_holds_up_nobody_who_makes_it() {
+    // There is no room for a chunk that nobody reads.
+    let body = SharedBody::new(10, &Bodies::new(0));
+    body.hold_followers();
+    let mut first = body.first_reader().unwrap();
+    let writer = body.clone();
+    let writing = tokio::spawn(async move {
+        for _ in 0..3 {
+            writer.push("longer than may be kept".into()).await;
+        }
+        writer.end(Ok(()));
+    });
+    tokio::time::timeout(Duration::from_secs(10), first.decided()).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(first.next().await, Some(Ok("longer than may be kept".into())));
+    }
+    assert_eq!(first.next().await, None);
+    writing.await.unwrap();
 }
 
 #[tokio::test]
@@ -221,4 +244,43 @@ async fn all_bodies_together_are_bounded() {
         reading.await.unwrap();
     }
     assert_eq!(bodies.held(), 0);
+}
+
+/// Bodies for which there is no room.
+fn full() -> (Arc<Bodies>, impl Drop) {
+    let bodies = Bodies::new(1 << 20);
+    let held = bodies.hold(1 << 20);
+    (bodies, held)
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_known_before_its_reader_reads_on() {
+    let (bodies, _held) = full();
+    for (keep, length, is_too_long) in [(1 << 20, 100_000, false), (10, 11, true)] {
+        let body = SharedBody::new(keep, &bodies);
+        body.hold_followers();
+        let (_first, mut follower) = (body.first_reader().unwrap(), body.reader().unwrap());
+        assert!(body.keeps(1) && follower.begun().now_or_never().is_none());
+        assert!(!body.keeps(length));
+        assert_eq!(follower.begun().now_or_never(), Some(false), "it waits for nothing");
+        assert_eq!(body.is_too_long(), is_too_long);
+    }
+}
+
+#[tokio::test]
+async fn a_short_page_is_read_although_its_reader_takes_nothing() {
+    let (bodies, _held) = full();
+    let body = SharedBody::new(1 << 20, &bodies);
+    let _idle = body.first_reader().unwrap();
+    assert!(!body.waits_for_readers() && body.wanted().now_or_never().is_some());
+    assert_eq!(body.push(vec![b'x'; 60_000].into()).await, PushResult::Kept);
+    assert!(body.wanted().now_or_never().is_some());
+    let other = SharedBody::new(1 << 20, &bodies);
+    let _idle = other.first_reader().unwrap();
+    assert_eq!(other.push(vec![b'x'; 64_000].into()).await, PushResult::Kept);
+    // The reserve of short pages is an eighth of all.
+    assert_eq!(SharedBody::new(1 << 20, &bodies).push(vec![b'x'; 9_000].into()).await, PushResult::Unread);
+    assert!(body.keeps(5_000), "there is some room left");
+    assert!(!body.keeps(10_000));
+    assert!(body.wanted().now_or_never().is_none() && body.waits_for_readers());
 }

@@ -1,10 +1,11 @@
-//! What is made of an entry that a cache-node should not have: it is as if it were not there.
+//! What is made of an entry that a cache-node should not have: it is as if it were not there. Who joins whom.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::BytesMut;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use process::shutdown::Shutdown;
 use process::units::Time;
@@ -19,7 +20,9 @@ use weir_proto::cache::{
     SecretReply, SecretRequest, StoreReply, Use, WatchReply, WatchRequest, exchange_reply, exchange_request,
 };
 use weir_proto::fetch::{BodyMessages, FetchReplies, Fetcher, Replies};
-use weir_proto::origin::{End, FetchReply, Field, ReplyHead, RequestHead, fetch_reply};
+use weir_proto::origin::{
+    End, Failure, FetchReply, Field, Kind, ReplyHead, RequestHead, fetch_reply, fetch_request,
+};
 use weir_proto::transport;
 
 use super::*;
@@ -117,16 +120,16 @@ struct Page200 {
     asked: AtomicUsize,
 }
 
-struct Whole(stream::Iter<std::vec::IntoIter<Result<FetchReply, Status>>>);
+struct Whole(Pin<Box<dyn stream::Stream<Item = Result<FetchReply, Status>> + Send>>);
 
 impl stream::Stream for Whole {
     type Item = Result<FetchReply, Status>;
 
     fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Self::Item>> {
-        std::pin::Pin::new(&mut self.0).poll_next(context)
+        self.0.as_mut().poll_next(context)
     }
 }
 
@@ -135,21 +138,68 @@ impl FetchReplies for Whole {}
 impl Fetcher for Page200 {
     fn fetch(&self, _: RequestHead, _: BodyMessages) -> Replies {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let field =
-            |name: &'static str, value: &'static str| Field { name: name.into(), value: value.into() };
-        let fields = vec![field("content-length", "20"), field("cache-control", "public, max-age=60")];
-        let head = ReplyHead { status: 200, fields, ..ReplyHead::default() };
-        let messages = [
-            fetch_reply::Message::Head(head),
-            fetch_reply::Message::Chunk("from the application".into()),
-            fetch_reply::Message::End(End {}),
-        ];
-        let all: Vec<_> = messages.into_iter().map(|one| Ok(FetchReply { message: Some(one) })).collect();
-        Box::new(Whole(stream::iter(all)))
+        Box::new(Whole(Box::pin(stream::iter(page()))))
     }
 }
 
-fn edge(node: &Node, application: &Arc<Page200>) -> Arc<Edge> {
+fn page() -> Vec<Result<FetchReply, Status>> {
+    let field = |name: &'static str, value: &'static str| Field { name: name.into(), value: value.into() };
+    let fields = vec![field("content-length", "20"), field("cache-control", "public, max-age=60")];
+    let head = ReplyHead { status: 200, fields, ..ReplyHead::default() };
+    let messages = [
+        fetch_reply::Message::Head(head),
+        fetch_reply::Message::Chunk("from the application".into()),
+        fetch_reply::Message::End(End {}),
+    ];
+    messages.into_iter().map(|one| Ok(FetchReply { message: Some(one) })).collect()
+}
+
+/// An application of whose queue one client has its part: it is told so as soon as another waits for it.
+#[derive(Default)]
+struct Crowded;
+
+impl Fetcher for Crowded {
+    fn fetch(&self, head: RequestHead, rest: BodyMessages) -> Replies {
+        if head.caused_by != BUSY {
+            return Box::new(Whole(Box::pin(stream::iter(page()))));
+        }
+        let refused = rest
+            .filter_map(|request| std::future::ready(request.message))
+            .skip_while(|message| std::future::ready(!matches!(message, fetch_request::Message::Joined(_))))
+            .take(1)
+            .map(|_| {
+                let failure =
+                    Failure { kind: Kind::Overloaded.into(), client_share: true, ..Failure::default() };
+                Ok(FetchReply { message: Some(fetch_reply::Message::Failure(failure)) })
+            });
+        Box::new(Whole(Box::pin(refused)))
+    }
+}
+
+const BUSY: &str = "127.0.0.1";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_joins_a_client_that_is_refused_for_its_part_asks_by_itself() {
+    let entry = EntryHead { status: 999, ..EntryHead::default() };
+    let edge = edge(&Node { entry, lease: false, stored: Arc::default() }, Arc::new(Crowded));
+    let first = tokio::spawn({
+        let edge = edge.clone();
+        async move { get_from(&edge, BUSY).await }
+    });
+    until_one_is_filled(&edge).await;
+    let other = get_from(&edge, "192.0.2.1").await;
+    assert!(other.ends_with("from the application"), "{other}");
+    let first = first.await.unwrap();
+    assert!(first.starts_with("HTTP/1.1 503"), "{first}");
+}
+
+async fn until_one_is_filled(edge: &Edge) {
+    while edge.cache.flights.under_way() == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+fn edge(node: &Node, application: Arc<impl Fetcher + 'static>) -> Arc<Edge> {
     let location = LocationConfig {
         pool: Some("app".into()),
         cache: Some(CacheConfig::default()),
@@ -165,16 +215,21 @@ fn edge(node: &Node, application: &Arc<Page200>) -> Arc<Edge> {
     let transport = transport::in_process(CacheServer::new(node.clone()));
     let peers = Peers {
         cache_nodes: CacheNodes::Connected(vec![("node".to_owned(), transport)]),
-        wsgi_adapters: WsgiAdapters::Connected(vec![application.clone()]),
+        wsgi_adapters: WsgiAdapters::Connected(vec![application]),
     };
     Edge::new(settings, peers, Shutdown::new()).unwrap()
 }
 
 async fn get(edge: &Arc<Edge>) -> String {
+    get_from(edge, "127.0.0.1").await
+}
+
+async fn get_from(edge: &Arc<Edge>, address: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
-    let via = Via::accepted((SocketAddr::from(([127, 0, 0, 1], 80)), 80), 0, 0);
+    let peer = SocketAddr::new(address.parse().unwrap(), 80);
+    let via = Via::accepted((peer, 80), 0, 0);
     let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge.clone());
     let serving = async move { connection.serve().await };
     let talking = async {
@@ -199,8 +254,9 @@ async fn an_entry_that_no_edge_would_have_stored_is_a_miss() {
                 shared: true,
                 ..EntryHead::default()
             };
-            let (node, application) = (Node { entry, lease, stored: Arc::default() }, Arc::default());
-            let edge = edge(&node, &application);
+            let (node, application) =
+                (Node { entry, lease, stored: Arc::default() }, Arc::new(Page200::default()));
+            let edge = edge(&node, application.clone());
             for what in ["miss", "hit"] {
                 let answer = get(&edge).await;
                 assert!(answer.ends_with("from the application"), "{status} {name} {lease}: {answer}");

@@ -30,6 +30,7 @@ class ChangeReader(QueryReader):
         words = ("REPLACE", "DUPLICATE") if lists else ("SELECT", "REPLACE", "DUPLICATE")
         if parts[0].is_word("REPLACE") or any(token.is_word(*words) for token in parts):
             self.found.written.add(table)
+            self.found.may_remove = any(token.is_word("REPLACE") for token in parts)
             return
         conflict = next((i for i, token in enumerate(parts) if token.is_word("CONFLICT")), None)
         if conflict is not None and not any(token.is_word("NOTHING") for token in parts[conflict:]):
@@ -85,6 +86,7 @@ class ChangeReader(QueryReader):
         name, at = self.dotted(2)
         table = self.known(name)
         self.nested(parts)
+        self.found.may_remove = True
         self.by_condition(table, self.between(2, at), at, None)
 
     def between(self, first: int, end: int) -> str:

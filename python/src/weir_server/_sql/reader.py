@@ -1,6 +1,7 @@
 """Reads a statement of any kind."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from weir_server._sql.changes import ChangeReader
@@ -15,6 +16,8 @@ REFRESH = re.compile(
 )
 # What other tables that refer to these lose is changed too.
 CASCADE = re.compile(r"\s*(?:TRUNCATE|DROP)\b.*\bCASCADE\b", re.IGNORECASE | re.DOTALL)
+DEFINES = re.compile(r"\s*(?:CREATE|ALTER|DROP)\s+(?!TEMP)", re.IGNORECASE)
+REMOVES = re.compile(r"\b(?:DELETE|REPLACE|MERGE|TRUNCATE|DROP)\b", re.IGNORECASE)
 # Words such as REPLACE and UPDATE stand in queries too: as a function, as a lock, in a text.
 QUERY = re.compile(r"[\s(]*(?:SELECT|WITH|VALUES|TABLE)\b", re.IGNORECASE)
 NAME = r"""(?:[\w$.]|"[^"]*"|`[^`]*`|\[[^\]]*\])+"""
@@ -47,6 +50,7 @@ def read(sql: str, schema: Schema, mark: str = "%s") -> Statement:
         found = _roughly(sql, schema, mark)
     found.asks_clock = CLOCK.search(sql) is not None
     found.asks_calendar = CALENDAR.search(sql) is not None
+    found.defines = DEFINES.match(sql) is not None
     return found
 
 
@@ -67,6 +71,7 @@ def _roughly(sql: str, schema: Schema, mark: str) -> Statement:
         found.written = set(schema)
     elif may_write(sql):
         found.written = set(found.tables)
+    found.may_remove = bool(found.written) and REMOVES.search(sql) is not None
     return found
 
 
@@ -78,7 +83,7 @@ def may_write(sql: str) -> bool:
     return re.search(rf"\b(?:{'|'.join(WRITES)})\b", sql, re.IGNORECASE) is not None
 
 
-def tables_named(sql: str, schema: Schema) -> set[str]:
+def tables_named(sql: str, schema: Iterable[str]) -> set[str]:
     """All tables whose names stand anywhere in it; names in quotes may hold dots and blanks."""
     names = {name.lower() for name in re.findall(r"[\w$]+", sql)}
     names |= {name.lower() for name in re.findall(r'(?<=["`\[])[^"`\]]+(?=["`\]])', sql)}

@@ -94,6 +94,10 @@ class Statement:
     asks_clock: bool = False
     # It takes parts out of dates.
     asks_calendar: bool = False
+    # Tables, constraints or triggers may be others after it.
+    defines: bool = False
+    # Rows may go, in one of the tables in `written`.
+    may_remove: bool = False
 
     def by_rows(self) -> set[str]:
         """The tables of which it reads single rows."""
@@ -103,3 +107,14 @@ class Statement:
     @property
     def writes(self) -> bool:
         return bool(self.insert or self.change or self.written)
+
+    @property
+    def changes(self) -> set[str]:
+        """The tables that it changes."""
+        one = self.insert or self.change
+        return self.written | ({one.table} if one else set())
+
+    @property
+    def removes(self) -> bool:
+        """Whether rows may go."""
+        return self.may_remove or (self.change is not None and self.change.sets is None)

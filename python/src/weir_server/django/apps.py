@@ -12,7 +12,7 @@ class WeirConfig(AppConfig):
 
     def ready(self) -> None:
         from weir_server import _threads
-        from weir_server.django import accepts, address, capture, changes, checks, clocks, cursors, holes, kept
+        from weir_server.django import accepts, address, capture, changes, checks, clocks, cursors, holes, kept, links
 
         accepts.install()
         address.tell_others()
@@ -22,6 +22,7 @@ class WeirConfig(AppConfig):
         cursors.install()
         holes.install()
         kept.install()
+        links.install()
         _threads.install(capture.carrier)
         _threads.install(changes.carrier)
         changes.install(connections.all(initialized_only=True))

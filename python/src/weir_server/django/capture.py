@@ -1,5 +1,6 @@
 """Notes what a page reads from the database while it is made."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
@@ -22,7 +23,7 @@ Rows = Sequence[Sequence[Any]]
 class Recorder:
     """What one page has read."""
 
-    __slots__ = ("accepts", "began", "daily", "ended", "reused", "tags", "timed")
+    __slots__ = ("accepts", "began", "daily", "ended", "is_in_view", "reused", "tags", "timed", "until")
 
     def __init__(self) -> None:
         self.tags: set[str] = set()
@@ -37,6 +38,10 @@ class Recorder:
         self.reused = False
         # The fields of the request by which it was chosen, whether or not the reply says so.
         self.accepts: set[str] = set()
+        # Its view is running, not what stands around it.
+        self.is_in_view = False
+        # When the first of its links expires.
+        self.until = math.inf
 
     def note(self, statement: Statement, sql: str, parameters: Any) -> None:
         for table in statement.tables:
@@ -80,6 +85,10 @@ class Recorder:
         """The page shows what has no tags: any change may show in it, and it is kept no longer than it says."""
         self.timed = True
         self.tags.add(_tags.EVERYTHING)
+
+    def keep_for(self, seconds: float) -> None:
+        """It shows something that will not hold longer than this."""
+        self.until = min(self.until, time.time() + seconds)
 
     def follow(self, chunks: Iterable[Rows], followed: Sequence[Followed]) -> Iterator[Rows]:
         """The same rows, some at a time; notes the primary keys in them."""

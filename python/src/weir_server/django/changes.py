@@ -3,12 +3,12 @@
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from functools import cache, partial
 from typing import Any
 
-from django.db import Error, InterfaceError, OperationalError, transaction
+from django.db import Error, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
@@ -18,10 +18,13 @@ from weir_server import _tags, _writes
 from weir_server._admin import Admin
 from weir_server._sender import Sender, Ticket, drain_at_exit
 from weir_server._sql import Insert, Statement, Table
-from weir_server.django import capture
+from weir_server.django import capture, commits, replicas
 from weir_server.django.address import addresses, write_down
+from weir_server.django.commits import LOST
 from weir_server.django.conf import conf
-from weir_server.django.schema import is_view, label, schema, statements
+from weir_server.django.database import Database, effects_of
+from weir_server.django.database import forget as forget_database
+from weir_server.django.schema import is_view, label, schema, statements, table_name
 
 Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
 
@@ -37,8 +40,6 @@ _tickets: ContextVar[Tickets | None] = ContextVar("weir_tickets", default=None)
 # Within Django's own INSERT: it will say the new primary keys.
 _inserting: ContextVar[bool] = ContextVar("weir_inserting", default=False)
 _migrating = False
-# Errors after which nobody knows what the database has done: the connection may have been lost behind it.
-LOST = (OperationalError, InterfaceError)
 # A statement that runs a procedure.
 CALLS = re.compile(r"\s*(?:CALL|EXEC(?:UTE)?)\b", re.IGNORECASE)
 RETURNING = re.compile(r"\bRETURNING\b", re.IGNORECASE)
@@ -70,24 +71,27 @@ def noticed(execute: Execute, sql: Any, parameters: Any, many: bool, context: di
     connection: BaseDatabaseWrapper = context["connection"]
     if not statement.writes:
         result = execute(sql, parameters, many, context)
+        if statement.defines:
+            forget_database()
         if recorder is not None:
             recorder.note(statement, text, parameters)
+            recorder.timed = recorder.timed or replicas.is_late(connection)
         if statement.unknown and CALLS.match(text):
             called(connection, text)
         if statement.transaction:
-            by_hand(connection, statement.transaction)
+            commits.by_hand(connection, statement.transaction, lambda done: deliver(done))
         return result
     try:
         result = written(execute, sql, parameters, many, context, statement)
     except Error as error:
         failed(connection, statement, many, error)
         raise
-    behind = {tag for table in tables_written(statement) for tag in behind_view(table)}
+    behind = {tag for table in statement.changes for tag in behind_view(table)}
     if behind:
         changed(connection, behind)
     if recorder is not None and not _inserting.get() and RETURNING.search(text):
         # What it says of the rows that it has changed may be shown. Django's own INSERT says only of its new row.
-        for table in statement.tables | tables_written(statement):
+        for table in statement.tables | statement.changes:
             recorder.whole(table)
     return result
 
@@ -97,9 +101,10 @@ def written(
 ) -> Any:
     """Runs a statement that writes, and notes what it changes."""
     connection: BaseDatabaseWrapper = context["connection"]
+    besides = set(effects_of(connection, statement))
     if statement.insert:
         result = execute(sql, parameters, many, context)
-        changed(connection, inserted(statement.insert, parameters, many))
+        changed(connection, inserted(statement.insert, parameters, many) | besides)
         return result
     if statement.change and is_exact(statement, many):
         with exclusive(connection):
@@ -107,10 +112,13 @@ def written(
             change = _writes.Exact(Database(connection), table, statement.change, parameters)
             before = change.rows()
             result = execute(sql, parameters, many, context)
-            changed(connection, change.tags(before, context["cursor"].rowcount))
+            tags = change.tags(before, context["cursor"].rowcount)
+            changed(connection, tags | besides if tags else ())
         return result
     result = execute(sql, parameters, many, context)
-    changed(connection, all_of(statement))
+    if statement.defines:
+        forget_database()
+    changed(connection, all_of(statement) | besides)
     return result
 
 
@@ -122,17 +130,12 @@ def failed(connection: BaseDatabaseWrapper, statement: Statement, many: bool, er
         changed(connection, all_of(statement))
     elif is_own_transaction and (many or is_lost):
         # Not by `changed`, which might ask the lost connection.
-        deliver(shown(all_of(statement)))
-
-
-def tables_written(statement: Statement) -> set[str]:
-    one = statement.insert or statement.change
-    return statement.written | ({one.table} if one else set())
+        deliver(shown(all_of(statement) | set(effects_of(connection, statement))))
 
 
 def all_of(statement: Statement) -> set[str]:
     """The tags of all rows of the tables that it changes."""
-    return {tag for table in tables_written(statement) for tag in whole(table)}
+    return {tag for table in statement.changes for tag in whole(table, statement.removes)}
 
 
 def written_out(sql: Any, context: dict[str, Any]) -> str:
@@ -154,8 +157,10 @@ def behind_view(table: str) -> set[str]:
     return {tag for label in conf().tables.get(table, ()) for tag in _writes.whole(label)}
 
 
-def whole(table: str) -> set[str]:
-    return _writes.whole(label(table))
+def whole(table: str, removes: bool = False) -> set[str]:
+    known = schema().get(table)
+    labels = {label(table)} | (known.cascades if known and removes else set())
+    return {tag for one in labels for tag in _writes.whole(one)}
 
 
 def inserted(insert: Insert, parameters: Any, many: bool) -> set[str]:
@@ -174,49 +179,14 @@ def is_exact(statement: Statement, many: bool) -> bool:
     return not (change.sets and table.pk in change.sets) and not is_view(change.table)
 
 
-class Database:
-    """A connection of Django's, below its wrappers: what is asked is neither logged nor counted as the site's."""
-
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        self.connection = connection
-        self.locks_whole = connection.vendor == "sqlite"
-        self.limits = connection.vendor in ("postgresql", "mysql", "sqlite")
-        features = connection.features
-        # SQL Server says it in another place.
-        is_usual = features.has_select_for_update and not getattr(features, "for_update_after_from", False)
-        self.lock_of_delete = "FOR UPDATE" if is_usual else ""
-        self.lock_of_update = "FOR NO KEY UPDATE" if features.has_select_for_no_key_update else self.lock_of_delete
-
-    def quote(self, name: str) -> str:
-        return self.connection.ops.quote_name(name)
-
-    def ask(self, sql: str, parameters: Any, most: int) -> list[Sequence[Any]]:
-        with self.connection.wrap_database_errors, contextlib.closing(self.connection.create_cursor()) as cursor:
-            cursor.execute(sql, parameters)
-            return list(cursor.fetchmany(most)) if most else []
-
-    def marks(self, values: Sequence[Any]) -> tuple[str, Any]:
-        return ", ".join(["%s"] * len(values)), list(values)
-
-
 @contextlib.contextmanager
 def exclusive(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """A transaction, so that nobody changes the rows between our question and the change."""
-    if connection.in_atomic_block or not connection.get_autocommit() or "weir_begun" in connection.__dict__:
+    if connection.in_atomic_block or not connection.get_autocommit() or commits.is_by_hand(connection):
         yield
         return
     with transaction.atomic(using=connection.alias):
         yield
-
-
-class Pending:
-    """Tags to purge when the transaction is committed."""
-
-    def __init__(self, tags: set[str]) -> None:
-        self.tags = tags
-
-    def __call__(self) -> None:
-        deliver(self.tags)
 
 
 def shown(tags: Iterable[str]) -> set[str]:
@@ -229,24 +199,8 @@ def changed(connection: BaseDatabaseWrapper, tags: Iterable[str]) -> None:
     kept = shown(tags)
     if not kept:
         return
-    is_ended_by_django = connection.commit_on_exit if connection.in_atomic_block else connection.get_autocommit()
-    if is_ended_by_django and (connection.in_atomic_block or "weir_begun" not in connection.__dict__):
-        transaction.on_commit(Pending(kept), using=connection.alias)
-    else:
-        # Transactions by hand: with the next commit.
-        waiting: set[str] = connection.__dict__.setdefault("weir_waiting", set())
-        waiting |= kept
-
-
-def by_hand(connection: BaseDatabaseWrapper, act: str) -> None:
-    """A statement that begins or ends a transaction, past Django. SQLite's own for `atomic` is one too: see below."""
-    if act == "begin":
-        connection.__dict__["weir_begun"] = True
-        return
-    connection.__dict__.pop("weir_begun", None)
-    waiting = connection.__dict__.pop("weir_waiting", None)
-    if waiting and act == "commit":
-        deliver(waiting)
+    # Not `deliver` itself: tests put another one in its place.
+    commits.add(connection, kept, lambda done: deliver(done))
 
 
 def deliver(tags: set[str]) -> None:
@@ -255,6 +209,10 @@ def deliver(tags: set[str]) -> None:
     ticket = sender().send({*tags, _tags.EVERYTHING})
     if is_awaited():
         begun().append(ticket)
+    lag = conf().lag
+    if lag:
+        # A page may have been made from a replica since.
+        sender().send_after(lag, {*tags, _tags.EVERYTHING})
 
 
 @cache
@@ -299,8 +257,7 @@ def on_connection(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
     if watch not in connection.execute_wrappers:
         # The first of all: who leaves `execute_wrapper` takes the last one out.
         connection.execute_wrappers.insert(0, watch)
-    # What was begun by hand has ended with the connection before this one.
-    connection.__dict__.pop("weir_begun", None)
+    commits.forget(connection)
 
 
 def on_migration(*, signal: Any, **_: Any) -> None:
@@ -316,56 +273,11 @@ def install(connections: Iterable[BaseDatabaseWrapper]) -> None:
     post_migrate.connect(on_migration, dispatch_uid="weir")
     for connection in connections:
         on_connection(connection=connection)
-    if hasattr(BaseDatabaseWrapper, "weir_waiting"):
+    if hasattr(BaseDatabaseWrapper, "weir_commits"):
         return
-    BaseDatabaseWrapper.weir_waiting = frozenset()  # type: ignore[attr-defined]
-    patch_commits()
+    BaseDatabaseWrapper.weir_commits = True  # type: ignore[attr-defined]
+    commits.install(lambda done: deliver(done))
     patch_inserts()
-
-
-def patch_commits() -> None:
-    run: Callable[[Any], None] = BaseDatabaseWrapper.run_and_clear_commit_hooks
-    commit: Callable[[Any], None] = BaseDatabaseWrapper.commit
-    rollback: Callable[[Any], None] = BaseDatabaseWrapper.rollback
-    turn: Callable[..., None] = BaseDatabaseWrapper.set_autocommit
-
-    def run_and_clear_commit_hooks(self: BaseDatabaseWrapper) -> None:
-        """One purge for the transaction, before other hooks: those that were rolled back are gone already."""
-        ours = [hook[1] for hook in self.run_on_commit if isinstance(hook[1], Pending)]
-        if ours:
-            self.run_on_commit = [hook for hook in self.run_on_commit if not isinstance(hook[1], Pending)]
-            deliver({tag for pending in ours for tag in pending.tags})
-        run(self)
-
-    def commit_by_hand(self: BaseDatabaseWrapper) -> None:
-        try:
-            commit(self)
-        except LOST:
-            # It may be committed all the same.
-            ours = [hook[1].tags for hook in self.run_on_commit if isinstance(hook[1], Pending)]
-            deliver(set().union(*ours, self.__dict__.pop("weir_waiting", ())))
-            raise
-        waiting = self.__dict__.pop("weir_waiting", None)
-        if waiting:
-            deliver(waiting)
-
-    def set_autocommit(self: BaseDatabaseWrapper, autocommit: bool, *args: Any, **more: Any) -> None:
-        turn(self, autocommit, *args, **more)
-        # Now Django knows of the transaction.
-        self.__dict__.pop("weir_begun", None)
-        # To turn it on commits.
-        waiting = self.__dict__.pop("weir_waiting", None) if autocommit else None
-        if waiting:
-            deliver(waiting)
-
-    def rollback_by_hand(self: BaseDatabaseWrapper) -> None:
-        rollback(self)
-        self.__dict__.pop("weir_waiting", None)
-
-    BaseDatabaseWrapper.run_and_clear_commit_hooks = run_and_clear_commit_hooks  # type: ignore[method-assign]
-    BaseDatabaseWrapper.commit = commit_by_hand  # type: ignore[method-assign]
-    BaseDatabaseWrapper.rollback = rollback_by_hand  # type: ignore[method-assign]
-    BaseDatabaseWrapper.set_autocommit = set_autocommit  # type: ignore[method-assign]
 
 
 def patch_inserts() -> None:
@@ -378,7 +290,7 @@ def patch_inserts() -> None:
         finally:
             _inserting.reset(token)
         meta = self.query.get_meta()
-        table = schema().get(meta.db_table)
+        table = schema().get(table_name(meta.db_table))
         # A key that the application chose stands among the values.
         if table and table.pk and all(field.column != table.pk for field in self.query.fields):
             changed(self.connection, new_keys(table, meta.pk, returning_fields, rows, len(self.query.objs)))

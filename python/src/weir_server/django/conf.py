@@ -11,6 +11,7 @@ WEIR = {
     "VALUES": "news.visitors.values",  # what Weir may fill into shared pages of a user: a function of the user
     "VALUES_KEY_FILE": None,  # the key that signs them; None: $WEIR_VALUES_KEY_FILE, which `weir serve` sets
     "TABLES": {"report_view": ["shop.order"]},  # views and procedures of the database, and the models behind them
+    "LAG": None,              # how late replicas may be, in seconds; None: pages that read one are kept no long time
     "CACHES": [],             # how keys of Django's caches begin that pages may read and yet be kept
     "VIEWS": True,            # whether replies say which view made them, by how many queries: for `weir log`
     "EDGE": {},               # settings for `manage.py weir`, as in [edge]
@@ -43,6 +44,7 @@ class Conf:
     purge: bool = True
     holes: bool = True
     views: bool = True
+    lag: float | None = None
     caches: tuple[str, ...] = HARMLESS_KEYS
     values: str | None = None
     values_key_file: str | None = None
@@ -67,6 +69,7 @@ def conf() -> Conf:
         wait=float(given.get("WAIT", 1.0)),
         purge=bool(given.get("PURGE", True)),
         holes=bool(given.get("HOLES", True)),
+        lag=None if given.get("LAG") is None else float(seconds(given["LAG"]) or 0),
         caches=(*HARMLESS_KEYS, *given.get("CACHES", ())),
         views=bool(given.get("VIEWS", True)),
         values=given.get("VALUES"),

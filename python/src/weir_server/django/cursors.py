@@ -1,6 +1,7 @@
 """Ways to the database that Django's wrappers around statements do not see: procedures, what only drivers can do."""
 
 import re
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -8,9 +9,10 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-from weir_server._sql import tables_named
+from weir_server._sql import Statement, tables_named
 from weir_server.django import capture
 from weir_server.django.changes import behind_view, changed, whole, written_out
+from weir_server.django.database import effects_of
 from weir_server.django.schema import schema
 
 # Methods of drivers' cursors that take SQL, or the name of a table.
@@ -57,4 +59,7 @@ def run_past(connection: BaseDatabaseWrapper, run: Callable[..., Any], sql: Any,
             if not tables:
                 recorder.untold()
         if not re.match(r"\s*COPY\b.*\bTO\b|\s*SELECT\b", text, re.IGNORECASE | re.DOTALL):
-            changed(connection, {tag for table in tables for tag in whole(table)})
+            written = Statement(written=tables, may_remove=True)
+            # The transaction may have failed: nothing can be asked in it.
+            besides = set() if sys.exc_info()[1] else set(effects_of(connection, written))
+            changed(connection, {tag for table in tables for tag in whole(table, removes=True)} | besides)

@@ -7,19 +7,22 @@ rows in a Redis of its own. `django.contrib.sites` keeps its rows in the process
 
 import functools
 from collections.abc import Callable
+from contextvars import ContextVar
 from importlib import import_module
 from typing import Any
 
 from django.apps import apps
 from django.core.cache import BaseCache, caches
 
-from weir_server import _tags
+from weir_server import _caches, _tags
 from weir_server.django import capture
 from weir_server.django.conf import conf
 
 # The keys of whole pages.
 PAGES = "views.decorators.cache.cache_page."
 READS = ("get", "get_many", "get_or_set", "has_key", "incr", "decr")
+# One of Django's caches asks the store behind it.
+_within: ContextVar[bool] = ContextVar("weir_within", default=False)
 
 
 def install() -> None:
@@ -64,12 +67,27 @@ def noting(read: Callable[..., Any], *, is_many: bool) -> Callable[..., Any]:
         known = conf().caches
         if not all(str(one).startswith(known) for one in (key if is_many else (key,))):
             recorder.untold()
-        found = read(key, *args, **more)
+        token = _within.set(True)
+        try:
+            found = read(key, *args, **more)
+        finally:
+            _within.reset(token)
         if found is not None and str(key).startswith(PAGES):
             recorder.reused = True
         return found
 
     return reads
+
+
+def watch_others() -> None:
+    """Stores that the application asks past Django: Redis, MongoDB and the like. Call it often."""
+    _caches.watch(note_other)
+
+
+def note_other() -> None:
+    recorder = capture.recorder()
+    if recorder is not None and not _within.get():
+        recorder.untold()
 
 
 def on_cacheops(*, hit: bool, **_: Any) -> None:

@@ -13,7 +13,7 @@ from weir_server import _tags
 from weir_server._asker import VARIABLE, asker
 from weir_server._reads import to_midnight
 from weir_server._work import ACTED, FIELD, LEAD_ON, Work
-from weir_server.django import accepts, capture, changes, holes, nonces, values
+from weir_server.django import accepts, capture, changes, holes, kept, left_behind, nonces, values
 from weir_server.django.capture import Recorder
 from weir_server.django.conf import conf
 from weir_server.django.decorators import CONTROL, add_tags
@@ -76,7 +76,11 @@ class Visit:
         self.hole = holes.open_hole(request) if self.reads else None
         self.places = values.open_places(request) if self.reads else None
         self.tokens: list[tuple[Callable[[Any], None], Any]] = []
+        if self.asker is not None:
+            # Not in tests of the site, which may turn on a language around a request.
+            self.tokens.append((left_behind.end, left_behind.begin()))
         if self.reads:
+            kept.watch_others()
             self.recorder, token = capture.begin()
             self.tokens.append((capture.end, token))
         self.work = Work() if conf().views else None
@@ -149,10 +153,12 @@ def as_kept(response: HttpResponseBase) -> str:
 
 
 def at_most(ttl: int, recorder: Recorder) -> int:
-    """A page that asked for a date is kept until a day ends: that of the zone in use, of the machine, or of UTC."""
-    if not recorder.daily:
-        return ttl
-    return min(ttl, to_midnight(time.time(), timezone.get_current_timezone(), None))
+    """A page that asked for a date is kept until a day ends: that of the zone in use, of the machine, or of UTC; one
+    with links that expire, until they do.
+    """
+    now = time.time()
+    most = to_midnight(now, timezone.get_current_timezone(), None) if recorder.daily else ttl
+    return int(min(ttl, most, recorder.until - now))
 
 
 def may_be_kept(response: HttpResponseBase, recorder: Recorder) -> bool:
@@ -164,4 +170,5 @@ def may_be_kept(response: HttpResponseBase, recorder: Recorder) -> bool:
         and not response.cookies
         and SPOKEN.isdisjoint(map(str.lower, response.headers))
         and not recorder.timed
+        and recorder.until > time.time() + 1
     )

@@ -8,7 +8,7 @@ from django.db import models
 from weir_server import _tags
 from weir_server._admin import Outcome
 from weir_server.django.changes import sender
-from weir_server.django.schema import schema
+from weir_server.django.schema import schema, table_name
 
 
 def tag(thing: Any, **field: Any) -> str:
@@ -19,7 +19,9 @@ def tag(thing: Any, **field: Any) -> str:
     if isinstance(thing, str):
         return thing
     meta = thing._meta.concrete_model._meta
-    label, table = meta.label_lower, schema().get(meta.db_table)
+    table = schema().get(table_name(meta.db_table))
+    # Of two models of one table, one names it.
+    label = table.label if table else meta.label_lower
     if isinstance(thing, models.Model) and (table is None or table.pk is not None):
         return _tags.row(label, None, thing.pk if isinstance(thing.pk, int) else str(thing.pk))
     if not field:

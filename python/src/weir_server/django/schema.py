@@ -1,5 +1,6 @@
 """The tables of the site's models, as the reader of SQL wants to know them."""
 
+import re
 from collections.abc import Mapping
 from contextlib import closing
 from functools import cache
@@ -21,18 +22,29 @@ def statements() -> Statements:
 @cache
 def schema() -> Mapping[str, Table]:
     found: dict[str, Table] = {}
+    written: dict[str, str] = {}
     for model in apps.get_models(include_auto_created=True):
         meta = model._meta
-        if meta.proxy or meta.swapped or meta.db_table in found:
+        if meta.proxy or meta.swapped:
             continue
-        found[meta.db_table] = table(model)
+        name = table_name(meta.db_table)
+        if name not in found:
+            found[name], written[name] = table(model), meta.db_table
+        elif written[name] != meta.db_table:
+            # Two of one name in several schemas: a statement need not say which one it means.
+            found[name] = Table(found[name].label, None, {}, frozenset())
     return found
+
+
+def table_name(written: str) -> str:
+    """The name of a table without its schema, which people write as `schema"."table`."""
+    return re.split(r"[\"`\]]\.[\"`\[]", written)[-1].strip('"`[]')
 
 
 @cache
 def unmanaged() -> Mapping[str, type[models.Model]]:
     """The models whose tables Django has not made: they may be views of the database."""
-    return {model._meta.db_table: model for model in apps.get_models() if not model._meta.managed}
+    return {table_name(model._meta.db_table): model for model in apps.get_models() if not model._meta.managed}
 
 
 def is_view(table: str) -> bool:
@@ -92,7 +104,7 @@ def referred(field: "models.Field[object, object]") -> str | None:
     if not getattr(field, "db_constraint", False):
         return None
     meta = field.target_field.model._meta
-    return str(meta.db_table) if meta.managed and field.target_field.primary_key else None
+    return table_name(meta.db_table) if meta.managed and field.target_field.primary_key else None
 
 
 def cascades(model: type[models.Model], seen: set[str]) -> set[str]:

@@ -23,7 +23,7 @@ from django.test import Client
 
 from weir_server import _holes, _tags, _values, testing
 from weir_server._admin import Admin, Outcome
-from weir_server.django import changes
+from weir_server.django import changes, commits
 from weir_server.django.purges import tag
 
 __all__ = ["Purged", "WeirAssertions", "assert_private", "assert_purges", "assert_shared"]
@@ -125,13 +125,15 @@ def noting() -> Iterator[Purged]:
         purged.prefixes.update(names.get("prefixes", ()))
         return Outcome(complete=True)
 
-    before = {one.alias: len(one.run_on_commit) for one in connections.all(initialized_only=True)}
+    before = {one.alias: commits.pending(one).copy() for one in connections.all(initialized_only=True)}
+    for one in connections.all(initialized_only=True):
+        commits.pending(one).clear()
     with mock.patch.object(changes, "deliver", deliver), mock.patch.object(Admin, "purge", order):
         yield purged
     for one in connections.all(initialized_only=True):
-        for hook in one.run_on_commit[before.get(one.alias, 0) :]:
-            if isinstance(hook[1], changes.Pending):
-                purged.tags |= hook[1].tags
+        waiting = commits.pending(one)
+        purged.tags.update(tag for _, tags in waiting for tag in tags)
+        waiting[:0] = before.get(one.alias, [])
     purged.tags.discard(_tags.EVERYTHING)
 
 

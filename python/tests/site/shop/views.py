@@ -5,7 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from django.contrib.contenttypes.models import ContentType
-from django.db import connection, connections
+from django.db import IntegrityError, OperationalError, connection, connections
 from django.db.models import Count, Exists, F, Max, OuterRef, Prefetch, Q
 from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
@@ -233,7 +233,11 @@ def mine(request):
 @csrf_exempt
 def change(request):
     """Does what the body says, as the site's editors would."""
-    done = changes.make(json.loads(request.body))
+    try:
+        done = changes.make(json.loads(request.body))
+    except (IntegrityError, OperationalError) as error:
+        # Another editor was faster: a row is gone, a slug is taken, two have waited for each other.
+        return JsonResponse({"clash": str(error)}, status=409)
     response = JsonResponse({"done": done})
     if request.headers.get("X-Redirect"):
         response = HttpResponse(status=302, headers={"Location": request.headers["X-Redirect"]})

@@ -10,7 +10,9 @@ use crate::services::{Service, Topology};
 
 /// When the first visitors come: all has been started by then.
 const START: u64 = 2_500;
-pub(super) const PAGES: [&str; 4] = ["/p/1", "/p/2", "/p/big", "/lang/1"];
+const PAGES: [&str; 4] = ["/p/1", "/p/2", "/p/big", "/lang/1"];
+/// What others do not read concerns pages that say they are for all in another way.
+const SCARCE_PAGES: [&str; 6] = ["/p/1", "/p/2", "/p/big", "/lang/1", "/open/1", "/open/big"];
 
 impl Schedule {
     /// Two edges, and two nodes of which each edge knows its own.
@@ -68,6 +70,12 @@ impl Schedule {
         }
     }
 
+    /// A page that several may come for at one moment.
+    pub(super) fn one_page(&self, chance: &mut StdRng) -> &'static str {
+        let pages: &[&str] = if self.aim == Aim::Scarce { &SCARCE_PAGES } else { &PAGES };
+        pages[chance.random_range(0..pages.len())]
+    }
+
     /// One node is so far from Redis that the other can make a page while it asks twice; and so near that it
     /// has an answer within 50 ms, also by a new connection and with a script that Redis does not know.
     fn add_distant_node(&mut self, chance: &mut StdRng) {
@@ -77,7 +85,7 @@ impl Schedule {
 
     /// Some come to both edges within moments, perhaps just when the page is purged.
     pub(super) fn add_encounter(&mut self, chance: &mut StdRng, start: Duration) {
-        let path = PAGES[chance.random_range(0..PAGES.len())];
+        let path = self.one_page(chance);
         let mut comes = start;
         if chance.random_bool(0.6) {
             self.add(start, Act::Purge { edge: chance.random_range(0..2), path: path.to_owned() });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::Rng;
 use rand::rngs::StdRng;
 
-use super::aimed::{PAGES, ms};
+use super::aimed::ms;
 use super::{Act, Aim, Kind, Schedule, TAKES};
 use crate::services::{Service, Topology};
 use crate::visitor::Pace;
@@ -73,15 +73,17 @@ impl Schedule {
         schedule
     }
 
-    /// Who asks first for a page that nobody has does not read it; others come for it in the same moment.
+    /// Who asks first for a page that nobody has does not read it, and has perhaps no place left at the
+    /// application; others come for it in the same moment, there or at the other edge.
     fn add_unread(&mut self, chance: &mut StdRng, start: Duration) {
-        let (edge, path) = (chance.random_range(0..2), PAGES[chance.random_range(0..PAGES.len())]);
+        let (edge, path) = (chance.random_range(0..2), self.one_page(chance));
         self.add(start, Act::Purge { edge: chance.random_range(0..2), path: path.to_owned() });
         let comes = start + ms(chance, 250, 400);
         let pace = Pace { bytes: 0, lasts: ms(chance, 3_000, 6_000), leaves: chance.random_bool(0.5) };
         self.add(comes, Act::Dawdle { edge, path: path.to_owned(), is_http2: true, pace });
         for _ in 0..chance.random_range(1..=3) {
-            self.add_get(comes + ms(chance, 1, 30), edge, path, chance);
+            let other = if chance.random_bool(0.3) { 1 - edge } else { edge };
+            self.add_get(comes + ms(chance, 1, 30), other, path, chance);
         }
     }
 

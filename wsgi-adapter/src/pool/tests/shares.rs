@@ -2,6 +2,12 @@
 
 use std::pin::Pin;
 
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use weir_proto::fetch::BodyMessages;
+use weir_proto::origin::fetch_request::Message;
+use weir_proto::origin::{FetchRequest, Joiner};
+
 use super::*;
 
 fn from(client: &str) -> RequestHead {
@@ -27,12 +33,85 @@ async fn a_client_has_its_part_of_places_and_others_pass_it() {
 #[tokio::test(start_paused = true)]
 async fn pages_for_many_are_of_who_has_caused_them() {
     let pool = pool(4, 10, &[server(1)]);
-    let page = |of: &str| RequestHead { shared: true, caused_by: of.to_owned(), ..from("192.88.99.1") };
     let (one, other) = (page("192.0.2.1"), page("192.0.2.2"));
     let _held = [at_once_from(&pool, &one), at_once_from(&pool, &one)];
     let mut third = std::pin::pin!(pool.slot(pool.wanted(&one), never()));
     assert!(third.as_mut().now_or_never().is_none(), "it has its half of the places");
     let _others = [at_once_from(&pool, &other), at_once_from(&pool, &from("192.0.2.3"))];
+}
+
+/// A page for many that this client has caused.
+fn page(client: &str) -> RequestHead {
+    RequestHead { shared: true, caused_by: client.to_owned(), ..from("192.88.99.1") }
+}
+
+/// A wait for it, and a way to tell who joins.
+fn waiting_for_all(pool: &Arc<Pool>, head: RequestHead) -> (SlotWait, impl Fn(&str)) {
+    let (sender, receiver) = mpsc::channel(20);
+    let messages: BodyMessages = Box::pin(ReceiverStream::new(receiver));
+    let pool = Arc::clone(pool);
+    let mut waiting: SlotWait =
+        Box::pin(async move { pool.slot_for_all(pool.wanted(&head), never(), &mut Some(messages)).await });
+    assert!(waiting.as_mut().now_or_never().is_none());
+    let join = move |client: &str| {
+        let message = Some(Message::Joined(Joiner { client: client.to_owned() }));
+        sender.try_send(FetchRequest { message }).unwrap();
+    };
+    (waiting, join)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_has_the_place_of_whoever_waits_for_it() {
+    let pool = pool(4, 10, &[server(1)]);
+    let (one, other) = (from("192.0.2.1"), from("192.0.2.2"));
+    let _held = [at_once_from(&pool, &one), at_once_from(&pool, &one)];
+    let (mut fill, join) = waiting_for_all(&pool, page("192.0.2.1"));
+    join("192.0.2.1");
+    assert!(fill.as_mut().now_or_never().is_none(), "no other client waits for it");
+    join("192.0.2.2");
+    let filled = fill.as_mut().now_or_never().expect("it takes the other's place").unwrap();
+    let last = at_once_from(&pool, &other);
+    let mut third = waiting(&pool, other.clone());
+    drop((filled, last));
+    third.as_mut().now_or_never().expect("the places were the other client's").unwrap();
+    drop(at_once_from(&pool, &other));
+    let holder = slot_request::joined("192.0.2.2");
+    assert_eq!(pool.state.lock().clients.rank(holder).0, 0, "nothing is left over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_joins_early_or_without_an_address_counts_too() {
+    let pool = pool(4, 10, &[server(1)]);
+    let one = from("192.0.2.1");
+    let _held = [at_once_from(&pool, &one), at_once_from(&pool, &one)];
+    let (mut fill, join) = waiting_for_all(&pool, page("192.0.2.1"));
+    let others = [at_once_from(&pool, &from("192.0.2.2")), at_once_from(&pool, &from("192.0.2.3"))];
+    (10..30).for_each(|n| {
+        if n < 15 {
+            join(&format!("192.0.2.{n}"))
+        }
+    });
+    assert!(fill.as_mut().now_or_never().is_none(), "all places are taken");
+    drop(others);
+    fill.as_mut().now_or_never().expect("one is free").unwrap();
+    let (mut fill, join) = waiting_for_all(&pool, page("192.0.2.1"));
+    join("unix:");
+    fill.as_mut().now_or_never().expect("it counts for nobody").unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_others_wait_for_goes_first_and_is_not_turned_away() {
+    let pool = pool(1, 4, &[server(1)]);
+    let held = at_once(&pool).unwrap();
+    let (mut fill, join) = waiting_for_all(&pool, page("192.0.2.1"));
+    join("192.0.2.9");
+    assert!(fill.as_mut().now_or_never().is_none());
+    let mut plain = waiting(&pool, from("192.0.2.1"));
+    let _others = [2, 3].map(|n| waiting(&pool, from(&format!("192.0.2.{n}"))));
+    let _new = waiting(&pool, from("192.0.2.4"));
+    assert_eq!(plain.as_mut().now_or_never().unwrap().unwrap_err(), PoolFull::Queue);
+    drop(held);
+    fill.as_mut().now_or_never().expect("it came first, and waits for one that has nothing").unwrap();
 }
 
 #[tokio::test(start_paused = true)]
