@@ -139,7 +139,7 @@ fn the_page_decides_as_in_nginx(stack: &Stack) {
                     // Ours say in which letters the password is.
                     let scheme = |challenge: &&str| challenge.split(' ').next().unwrap().to_owned();
                     let mut challenges: Vec<String> =
-                        answer.all("www-authenticate").iter().map(scheme).collect();
+                        answer.fields.all("www-authenticate").iter().map(scheme).collect();
                     challenges.sort();
                     (
                         answer.status,
