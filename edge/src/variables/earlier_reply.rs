@@ -6,9 +6,6 @@ use std::time::Duration;
 use http::HeaderMap;
 use weir_proto::origin::Attempt;
 
-use crate::variables::application_work::ApplicationWork;
-use crate::variables::facts::UpstreamFacts;
-
 #[derive(Debug, Default)]
 pub(crate) struct EarlierReply {
     /// The fields that it came with; none if there was no reply.
@@ -24,35 +21,10 @@ pub(crate) struct EarlierReply {
 /// What the application did for it.
 #[derive(Debug)]
 pub(crate) struct EarlierUpstream {
-    earlier: Vec<Attempt>,
-    server: String,
-    status: u16,
-    connect: Option<Duration>,
-    head: Duration,
-    whole: Duration,
-}
-
-impl EarlierUpstream {
-    pub(crate) fn of(facts: &UpstreamFacts<'_>) -> Self {
-        Self {
-            earlier: facts.earlier.to_vec(),
-            server: facts.server.to_owned(),
-            status: facts.status,
-            connect: facts.connect,
-            head: facts.head,
-            whole: facts.whole,
-        }
-    }
-
-    pub(crate) fn facts(&self) -> UpstreamFacts<'_> {
-        UpstreamFacts {
-            earlier: &self.earlier,
-            server: &self.server,
-            status: self.status,
-            connect: self.connect,
-            head: self.head,
-            whole: self.whole,
-            work: ApplicationWork::default(),
-        }
-    }
+    pub(super) earlier: Vec<Attempt>,
+    pub(super) server: String,
+    pub(super) status: u16,
+    pub(super) connect: Option<Duration>,
+    pub(super) head: Duration,
+    pub(super) whole: Duration,
 }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::variables::application_work::ApplicationWork;
+use crate::variables::earlier_reply::EarlierUpstream;
 use crate::variables::facts::UpstreamFacts;
 use crate::variables::names::KnownVariable;
 use crate::variables::stamp;
@@ -63,5 +65,30 @@ fn address(server: &str) -> Cow<'_, [u8]> {
         Some((scheme, path)) if scheme.ends_with("unix") => Cow::Owned(format!("unix:{path}").into_bytes()),
         Some((_, address)) => Cow::Borrowed(address.trim_end_matches('/').as_bytes()),
         None => Cow::Borrowed(server.as_bytes()),
+    }
+}
+
+impl EarlierUpstream {
+    pub(crate) fn of(facts: &UpstreamFacts<'_>) -> Self {
+        Self {
+            earlier: facts.earlier.to_vec(),
+            server: facts.server.to_owned(),
+            status: facts.status,
+            connect: facts.connect,
+            head: facts.head,
+            whole: facts.whole,
+        }
+    }
+
+    pub(crate) fn facts(&self) -> UpstreamFacts<'_> {
+        UpstreamFacts {
+            earlier: &self.earlier,
+            server: &self.server,
+            status: self.status,
+            connect: self.connect,
+            head: self.head,
+            whole: self.whole,
+            work: ApplicationWork::default(),
+        }
     }
 }
