@@ -37,7 +37,11 @@ fn memory() -> Arc<BodyMemory> {
 
 impl Pool {
     /// A place for a request that nobody else waits for.
-    pub(crate) async fn slot(self: &Arc<Self>, wanted: SlotRequest, deadline: Deadline) -> Result<Slot, PoolFull> {
+    pub(crate) async fn slot(
+        self: &Arc<Self>,
+        wanted: SlotRequest,
+        deadline: Deadline,
+    ) -> Result<Slot, PoolFull> {
         self.slot_for_all(wanted, deadline, &mut None).await
     }
 }
