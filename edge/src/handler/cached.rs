@@ -240,10 +240,7 @@ impl Rounds {
                 self.reason = Some(reason);
                 return FlightResult::Nothing(FlightFallback::LookAgain);
             }
-            Some(flights::Outcome::Failed(failure))
-                if failure.is_the_clients && !flight.joiners.is_first(&ask.ask.client.share_name()) =>
-            {
-                // It is another's part that is used up.
+            Some(flights::Outcome::Failed(failure)) if is_anothers(&failure, &flight, ask) => {
                 return FlightResult::Nothing(FlightFallback::LookAgain);
             }
             Some(flights::Outcome::Failed(failure)) => return FlightResult::Failed(failure),
@@ -281,6 +278,11 @@ impl Rounds {
         }
         FlightResult::Page(served, first, flight)
     }
+}
+
+/// Whether the flight failed because another client than this one has used up its part.
+fn is_anothers(failure: &Failure, flight: &Flight, ask: &SharedAsk) -> bool {
+    failure.is_the_clients && !flight.joiners.is_first(&ask.ask.client.share_name())
 }
 
 /// What a request does that gets no page from a flight.

@@ -68,14 +68,14 @@ fn who_asks_first_with_no_place_left_holds_up_no_other(stack: &Stack) {
 
 #[test]
 fn nor_does_it_at_another_edge() {
-    let cluster = Cluster::crowded(2, 2, SITES, 4);
+    let cluster = Cluster::crowded(2, 1, SITES, 4);
     let [one, other] = [0, 1].map(|n| cluster.edges[n].http());
     is_held_up_by_nobody(&cluster.oracle, one, &[one], other);
 }
 
 #[test]
 fn nor_where_it_asks_first_at_each_edge() {
-    let cluster = Cluster::crowded(2, 2, SITES, 4);
+    let cluster = Cluster::crowded(2, 1, SITES, 4);
     let [one, other] = [0, 1].map(|n| cluster.edges[n].http());
     is_held_up_by_nobody(&cluster.oracle, one, &[one, other], other);
 }

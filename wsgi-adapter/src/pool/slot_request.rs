@@ -21,7 +21,7 @@ pub(crate) struct SlotRequest {
     /// Whose part of the pool it takes. A page for many is counted for who has caused it.
     pub(super) holder: Option<Holder>,
     /// Others who wait for the same page: it may take their part as well.
-    joined: Vec<Option<Holder>>,
+    pub(super) joined: Vec<Option<Holder>>,
     /// What `hash` looks at.
     pub(super) key: Option<Box<[u8]>>,
     /// The server that its visitor has had before, for `sticky`.

@@ -156,9 +156,9 @@ fn page() -> Vec<Result<FetchReply, Status>> {
 
 /// An application of whose queue one client has its part: it is told so as soon as another waits for it.
 #[derive(Default)]
-struct Crowded;
+struct CrowdedApplication;
 
-impl Fetcher for Crowded {
+impl Fetcher for CrowdedApplication {
     fn fetch(&self, head: RequestHead, rest: BodyMessages) -> Replies {
         if head.caused_by != BUSY {
             return Box::new(Whole(Box::pin(stream::iter(page()))));
@@ -181,7 +181,7 @@ const BUSY: &str = "127.0.0.1";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_joins_a_client_that_is_refused_for_its_part_asks_by_itself() {
     let entry = EntryHead { status: 999, ..EntryHead::default() };
-    let edge = edge(&Node { entry, lease: false, stored: Arc::default() }, Arc::new(Crowded));
+    let edge = edge(&Node { entry, lease: false, stored: Arc::default() }, Arc::new(CrowdedApplication));
     let first = tokio::spawn({
         let edge = edge.clone();
         async move { get_from(&edge, BUSY).await }
