@@ -35,7 +35,7 @@ alias = "$DIR/files/"
 [[edge.site.location]]
 match = "/password/"
 satisfy = "any"
-auth_basic = { realm = "ours", file = "$DIR/users" }
+auth_basic = { realm = "ours", file = "$DIR/users", checked = false }
 auth_request = "/check"
 alias = "$DIR/files/"
 [[edge.site.location]]
