@@ -126,7 +126,13 @@ impl Pool {
                 if waiter.slot.is_closed() {
                     return Some((0, 0, 0));
                 }
-                clients.giver(waiter.wanted.holders()).map(|giver| giver.rank)
+                let wanted = &waiter.wanted;
+                // Most have no company, and there may be thousands of them.
+                if !wanted.is_joined() {
+                    let holder = wanted.holder;
+                    return clients.may_have(holder, Resource::Place).then(|| clients.rank(holder));
+                }
+                clients.giver(wanted.holders()).map(|giver| giver.rank)
             };
             let (priority, mut waiter) = waiting.take_next(rank)?;
             if waiter.slot.is_closed() {
