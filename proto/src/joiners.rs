@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// More of them are not told of: so many clients have not all used up their part of an application.
-const MOST: usize = 16;
+pub const MOST: usize = 16;
 /// No address is longer.
 const LONGEST: usize = 64;
 

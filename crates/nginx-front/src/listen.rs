@@ -193,7 +193,8 @@ pub(crate) fn certificate(translator: &mut Translator<'_>, scope: &Scope<'_>) ->
     let (certificates, keys) = (scope.all("ssl_certificate"), scope.all("ssl_certificate_key"));
     let mut pairs = certificates.iter().zip(&keys);
     let mut table = pair(translator, pairs.next()?)?;
-    if let Some(second) = pairs.next().and_then(|second| pair(translator, second)) {
+    if let Some(mut second) = pairs.next().and_then(|second| pair(translator, second)) {
+        second.set("replaces", true, "");
         table.set("also", Value::Inline(second), "");
     }
     for (further, _) in pairs {

@@ -83,6 +83,9 @@ pub struct CertificateConfig {
 pub struct KeyPairConfig {
     pub certificate: PathBuf,
     pub key: PathBuf,
+    /// Where its key is of the same kind as the first, it counts instead, as the later one does in nginx.
+    #[serde(default)]
+    pub replaces: bool,
 }
 
 impl Listen {

@@ -119,7 +119,11 @@ fn read(files: &CertificateConfig) -> Result<Certificate, (&'static str, String)
     let Some(also) = &files.also else { return Ok(Certificate { pair, also: None }) };
     let second =
         read_pair(&also.certificate, &also.key).map_err(|fault| fault.at("also.certificate", "also.key"))?;
-    if second.key.algorithm() == pair.key.algorithm() {
+    let is_same = second.key.algorithm() == pair.key.algorithm();
+    if is_same && also.replaces {
+        return Ok(Certificate { pair: second, also: None });
+    }
+    if is_same {
         let kind = pair.key.algorithm();
         let text = format!("both keys are {kind:?}: clients that cannot use one cannot use the other");
         return Err(("also.key", text));
@@ -307,16 +311,19 @@ evp3yqTq3GaIyLFi6CdeHUqBvVtzAiEAhJFAQdhqRhI1dXoftI7A/sx73gJAWG1N
             let file = |ending: &str| directory.path().join(format!("{name}.{ending}"));
             fs::write(file("pem"), made.pem()).unwrap();
             fs::write(file("key"), key.serialize_pem()).unwrap();
-            KeyPairConfig { certificate: file("pem"), key: file("key") }
+            KeyPairConfig { certificate: file("pem"), key: file("key"), replaces: false }
         };
         let first = written("first", &KeyPair::generate().unwrap());
         let same = written("same", &KeyPair::generate().unwrap());
         let other = written("other", &KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap());
         let with = |also: KeyPairConfig| {
-            let KeyPairConfig { certificate, key } = first.clone();
+            let KeyPairConfig { certificate, key, .. } = first.clone();
             read(&CertificateConfig { certificate, key, also: Some(also), client: None })
         };
-        assert_eq!(with(same).unwrap_err().0, "also.key");
+        assert_eq!(with(same.clone()).unwrap_err().0, "also.key");
+        let shown = with(KeyPairConfig { replaces: true, ..same.clone() }).unwrap();
+        let expected = read_pair(&same.certificate, &same.key).unwrap_or_else(|_| panic!("it can be read"));
+        assert_eq!(shown.leaf(), expected.cert.first());
         let wrong = KeyPairConfig { key: first.key.clone(), ..other.clone() };
         assert_eq!(with(wrong).unwrap_err().0, "also.key");
         let none = KeyPairConfig { certificate: first.key.clone(), ..other.clone() };

@@ -4,15 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 
 use process::client_key::ClientKey;
+use weir_proto::joiners;
 use weir_proto::origin::{Priority, RequestHead};
 use weir_proto::plain::PlainRequest;
 
 use super::clients::Holder;
 use super::member::ServerId;
 use crate::config::HashKey;
-
-/// An edge tells of as many.
-const MOST_JOINED: usize = 16;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SlotRequest {
@@ -55,7 +53,7 @@ impl SlotRequest {
     /// Another client waits for it.
     pub(super) fn join(&mut self, client: Option<Holder>) {
         let is_same = |known: Option<Holder>| known.map(|it| it.client) == client.map(|it| it.client);
-        if self.joined.len() < MOST_JOINED && !self.holders().any(is_same) {
+        if self.joined.len() < joiners::MOST && !self.holders().any(is_same) {
             self.joined.push(client);
         }
     }

@@ -16,6 +16,7 @@ fn a_server_has_two_certificates_at_most() {
         if n > 1 {
             assert_eq!(tls("also.certificate"), "/etc/nginx/conf/2.pem");
             assert_eq!(tls("also.key"), "/etc/nginx/conf/2.key");
+            assert_eq!(at(&table, "edge.listen.0.tls.also.replaces").as_bool(), Some(true));
         }
     }
 }
