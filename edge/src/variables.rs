@@ -24,6 +24,7 @@ pub(crate) mod document_root;
 pub(crate) mod earlier_reply;
 pub(crate) mod expression;
 pub(crate) mod facts;
+mod field_source;
 pub(crate) mod lookup;
 pub(crate) mod names;
 mod stamp;
@@ -38,9 +39,9 @@ pub use template::Template;
 pub(crate) use definitions::{DefinitionConfigs, Definitions};
 pub(crate) use document_root::{DirectoryUse, DocumentRoot};
 pub(crate) use earlier_reply::{EarlierReply, EarlierUpstream};
-pub(crate) use facts::{
-    Facts, FieldSource, LimitStatus, ReplyFacts, RequestFacts, RouteFacts, UpstreamFacts,
-};
+pub(crate) use facts::upstream::UpstreamFacts;
+pub(crate) use facts::{Facts, LimitStatus, ReplyFacts, RequestFacts, RouteFacts};
+pub(crate) use field_source::FieldSource;
 pub(crate) use names::{Needs, Variable, VariableNames};
 pub(crate) use template::TemplatePart;
 pub(crate) use values::Values;

@@ -189,6 +189,8 @@ mod odd_visitors;
 // Who may have an answer, and how much of it.
 #[path = "e2e/access.rs"]
 mod access;
+#[path = "e2e/limits.rs"]
+mod limits;
 #[path = "e2e/shared_limits.rs"]
 mod shared_limits;
 // Compression on the fly.

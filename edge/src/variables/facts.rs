@@ -1,7 +1,7 @@
 //! What is known of a request while it is answered, and the value of each variable under it.
 
 mod connection;
-mod upstream;
+pub(super) mod upstream;
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -9,21 +9,20 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName, SET_COOKIE};
-use http::{HeaderMap, HeaderValue};
-use weir_proto::origin::Attempt;
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, SET_COOKIE};
 
 use crate::connection::proxied::ProxyAddresses;
 use crate::connection::tls_session::TlsSession;
 use crate::connection::unix_client::{UNIX, UNIX_NAME, named};
-use crate::variables::application_work::ApplicationWork;
 use crate::variables::basic_credentials;
 use crate::variables::body_copy::BodyCopy;
 use crate::variables::document_root::DocumentRoot;
 use crate::variables::earlier_reply::EarlierReply;
 use crate::variables::expression::EndlessSearch;
 use crate::variables::facts::connection::of_connection;
-use crate::variables::facts::upstream::of_upstream;
+use crate::variables::facts::upstream::{UpstreamFacts, of_upstream};
+use crate::variables::field_source::FieldSource;
 use crate::variables::lookup;
 use crate::variables::names::{KnownVariable, Variable};
 use crate::variables::stamp;
@@ -134,70 +133,6 @@ pub(crate) struct ReplyFacts<'a> {
     pub(crate) uncoded: Option<u64>,
     /// Everything was sent.
     pub(crate) complete: bool,
-}
-
-/// What the application did for one reply.
-#[derive(Clone, Copy)]
-pub(crate) struct UpstreamFacts<'a> {
-    /// The servers that were tried before.
-    pub(crate) earlier: &'a [Attempt],
-    /// The server that answered; else the pool.
-    pub(crate) server: &'a str,
-    pub(crate) status: u16,
-    /// How long it took to connect; `None`: nobody was reached.
-    pub(crate) connect: Option<Duration>,
-    /// How long it took to the head of the reply, and to its end.
-    pub(crate) head: Duration,
-    pub(crate) whole: Duration,
-    /// What the application says of its own work.
-    pub(crate) work: ApplicationWork<'a>,
-}
-
-/// The fields of a request, wherever they are.
-#[derive(Clone, Copy)]
-pub(crate) enum FieldSource<'a> {
-    Map(&'a HeaderMap),
-    /// Beside them, `Authorization` as it was sent: it was for this server, and is not among them any more.
-    Checked(&'a HeaderMap, &'a HeaderValue),
-    /// Still as they were sent.
-    Lines(http1::head::Fields<'a>),
-}
-
-impl<'a> FieldSource<'a> {
-    /// The values of a field, in the order sent.
-    fn each(self, name: &HeaderName, mut take: impl FnMut(&'a [u8])) {
-        match self {
-            Self::Checked(_, authorization) if *name == AUTHORIZATION => take(authorization.as_bytes()),
-            Self::Map(map) | Self::Checked(map, _) => {
-                map.get_all(name).iter().map(HeaderValue::as_bytes).for_each(take)
-            }
-            Self::Lines(lines) => {
-                let lines = lines.iter().filter(|(sent, _)| sent.eq_ignore_ascii_case(name.as_str()));
-                lines.for_each(|(_, value)| take(value));
-            }
-        }
-    }
-
-    /// Several lines of one field are joined, as in nginx since 1.23.
-    pub(crate) fn joined(self, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
-        let mut joined: Option<Cow<'a, [u8]>> = None;
-        let between: &[u8] = if *name == COOKIE { b"; " } else { b", " };
-        self.each(name, |value| match &mut joined {
-            None => joined = Some(Cow::Borrowed(value)),
-            Some(before) => {
-                let before = before.to_mut();
-                before.extend_from_slice(between);
-                before.extend_from_slice(value);
-            }
-        });
-        joined
-    }
-
-    fn cookie(self, name: &str) -> Option<&'a [u8]> {
-        let mut found = None;
-        self.each(&COOKIE, |line| found = found.or_else(|| lookup::cookie(line, name)));
-        found
-    }
 }
 
 impl<'a> Facts<'a> {

@@ -2,6 +2,7 @@
 //! `httparse`.
 
 mod against_httparse;
+mod limits;
 mod refused;
 mod taken;
 

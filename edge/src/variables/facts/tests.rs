@@ -1,8 +1,9 @@
 //! Each variable under the facts of a request and of its reply.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 use super::*;
+use crate::variables::application_work::ApplicationWork;
 use crate::variables::{Template, expression};
 
 fn map() -> HeaderMap {

@@ -3,11 +3,29 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use weir_proto::origin::Attempt;
+
 use crate::variables::application_work::ApplicationWork;
 use crate::variables::earlier_reply::EarlierUpstream;
-use crate::variables::facts::UpstreamFacts;
 use crate::variables::names::KnownVariable;
 use crate::variables::stamp;
+
+/// What the application did for one reply.
+#[derive(Clone, Copy)]
+pub(crate) struct UpstreamFacts<'a> {
+    /// The servers that were tried before.
+    pub(crate) earlier: &'a [Attempt],
+    /// The server that answered; else the pool.
+    pub(crate) server: &'a str,
+    pub(crate) status: u16,
+    /// How long it took to connect; `None`: nobody was reached.
+    pub(crate) connect: Option<Duration>,
+    /// How long it took to the head of the reply, and to its end.
+    pub(crate) head: Duration,
+    pub(crate) whole: Duration,
+    /// What the application says of its own work.
+    pub(crate) work: ApplicationWork<'a>,
+}
 
 /// The value of a variable; `None`: there is none.
 pub(super) fn of_upstream<'a>(
