@@ -2,6 +2,7 @@
 
 pub(crate) mod bodies;
 pub(crate) mod client_check;
+pub(crate) mod client_socket;
 pub(crate) mod client_variables;
 pub(crate) mod clock;
 mod distinguished_name;

@@ -81,7 +81,7 @@ pub(crate) async fn serve(
     let client = Http2Client {
         via,
         tls: stream.session().cloned(),
-        server: stream.tcp().local_addr().ok().map(|local| local.ip()),
+        server: stream.local_addr().ok().map(|local| local.ip()),
         proxied,
         edge: edge.clone(),
         link,

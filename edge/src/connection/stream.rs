@@ -1,7 +1,7 @@
 //! A client's connection as bytes: TCP, or TLS over it.
 
 use std::io::{self, IoSlice, Write};
-use std::net;
+use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::connection::client_check::ClientCheck;
+use crate::connection::client_socket::ClientSocket;
 use crate::connection::pace::ClientPace;
 use crate::connection::tls_session::TlsSession;
 use crate::connection::tls_stream::{TlsState, TlsStream};
@@ -21,7 +22,7 @@ use http1::head::Scheme;
 pub(crate) const H2: &[u8] = b"h2";
 
 pub(crate) enum Stream {
-    Plain(TcpStream),
+    Plain(ClientSocket),
     /// Boxed, so that a waiting plain connection does not hold the room for TLS.
     Tls(Box<TlsClient>),
 }
@@ -96,10 +97,25 @@ impl Stream {
         matches!(self, Self::Tls(tls) if tls.stream.tls().alpn_protocol() == Some(H2))
     }
 
-    pub(crate) fn tcp(&self) -> &TcpStream {
+    /// The socket as the runtime knows it.
+    pub(crate) fn tcp(&mut self) -> io::Result<&TcpStream> {
         match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.stream.tcp(),
+            Self::Plain(tcp) => tcp.known().map(|tcp| &*tcp),
+            Self::Tls(tls) => Ok(tls.stream.tcp()),
+        }
+    }
+
+    pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Plain(tcp) => tcp.peer_addr(),
+            Self::Tls(tls) => tls.stream.tcp().peer_addr(),
+        }
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Plain(tcp) => tcp.local_addr(),
+            Self::Tls(tls) => tls.stream.tcp().local_addr(),
         }
     }
 
@@ -121,7 +137,7 @@ impl Stream {
         parts: &[IoSlice<'_>],
     ) -> io::Result<WriteResult> {
         match self {
-            Self::Plain(tcp) => match write_plain(tcp, parts) {
+            Self::Plain(tcp) => match tcp.try_write(parts) {
                 Ok(bytes) => Ok(WriteResult { bytes, flushed: true }),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     Ok(WriteResult { bytes: 0, flushed: true })
@@ -162,7 +178,7 @@ impl ParkedStream {
     /// Makes it a stream of the current runtime.
     pub(crate) fn resume(self) -> io::Result<Stream> {
         match self {
-            Self::Plain(tcp) => Ok(Stream::Plain(TcpStream::from_std(tcp)?)),
+            Self::Plain(tcp) => Ok(Stream::Plain(ClientSocket::new(tcp))),
             Self::Tls(tcp, state, session) => {
                 let stream = TlsStream::of_parts(TcpStream::from_std(tcp)?, state);
                 Ok(Stream::Tls(Box::new(TlsClient { stream, session })))
@@ -187,14 +203,6 @@ impl Stream {
             }
         }
         pace.wait(self.flush()).await
-    }
-}
-
-/// Uses `send`, which is cheaper than `writev`, for a single piece.
-fn write_plain(tcp: &TcpStream, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-    match parts {
-        [all] => tcp.try_write(all),
-        _ => tcp.try_write_vectored(parts),
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) async fn send(
     let sending = async {
         stream.write_rest(head.into(), Bytes::new(), &mut pace).await?;
         let ReplyBody::File(file) = &mut reply.body else { return Ok(()) };
-        let socket = Arc::new(stream.tcp().as_fd().try_clone_to_owned()?);
+        let socket = Arc::new(stream.tcp()?.as_fd().try_clone_to_owned()?);
         while file.remaining() > 0 {
             sent.body += piece(stream, &socket, file, &mut pace).await?;
         }
@@ -66,7 +66,7 @@ async fn piece(
     file: &mut FileStream,
     pace: &mut ClientPace,
 ) -> io::Result<u64> {
-    pace.wait(takes_more(stream.tcp())).await?;
+    pace.wait(takes_more(stream.tcp()?)).await?;
     match file.send_to(socket.clone()).await {
         // The kernel cannot send from this file system.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {

@@ -2,22 +2,24 @@
 //! speaks: TLS or not, and which HTTP.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{self, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::os::unix::net;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use mio::net::{TcpListener, UnixListener};
 use process::nofile::{self, Purpose};
 use process::shutdown::Shutdown;
-use tokio::io::AsyncReadExt;
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncReadExt, Interest};
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::acme::challenge;
 use crate::connection::client_check::ClientRefusal;
+use crate::connection::client_socket::ClientSocket;
 use crate::connection::stream::Stream;
 use crate::connection::tls_stream::TlsStream;
 use crate::connection::unix_client::UNIX;
@@ -44,7 +46,7 @@ const TLS_HANDSHAKE: u8 = 22;
 
 /// An accepted connection, and its place among all.
 pub(crate) struct Guest {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: net::TcpStream,
     pub(crate) peer: SocketAddr,
     /// The address that accepted it.
     pub(crate) port: u16,
@@ -54,7 +56,7 @@ pub(crate) struct Guest {
 /// Accepts until the socket is to be closed; hands each connection to `take`, with what is in force when it
 /// comes.
 pub(crate) async fn accept(
-    (listener, address, closing): (TcpListener, &str, &Shutdown),
+    (listener, address, closing): (net::TcpListener, &str, &Shutdown),
     current: &CurrentGeneration,
     crowd: &Arc<Crowd>,
     take: impl Fn(&Generation, &Door, Guest),
@@ -99,29 +101,37 @@ pub(crate) async fn accept(
     }
 }
 
-/// A listening socket of either kind.
+/// A listening socket of either kind. The runtime does not learn of what it accepts.
 enum AnyListener {
-    Tcp(TcpListener),
-    Unix(UnixListener),
+    Tcp(AsyncFd<TcpListener>),
+    Unix(AsyncFd<UnixListener>),
 }
 
 impl AnyListener {
-    fn of(listener: TcpListener) -> io::Result<Self> {
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe, as a type may lie about its descriptor; these do not"
+    )]
+    fn of(listener: net::TcpListener) -> io::Result<Self> {
         if listener.local_addr().is_ok() {
-            return Ok(Self::Tcp(listener));
+            let listener = TcpListener::from_std(listener);
+            return Ok(Self::Tcp(AsyncFd::with_interest(listener, Interest::READABLE)?));
         }
-        let socket = net::UnixListener::from(OwnedFd::from(listener.into_std()?));
-        Ok(Self::Unix(UnixListener::from_std(socket)?))
+        let listener = UnixListener::from(OwnedFd::from(listener));
+        Ok(Self::Unix(AsyncFd::with_interest(listener, Interest::READABLE)?))
     }
 
-    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+    async fn accept(&self) -> io::Result<(net::TcpStream, SocketAddr)> {
         match self {
-            Self::Tcp(listener) => listener.accept().await,
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.async_io(Interest::READABLE, TcpListener::accept).await?;
+                Ok((stream.into(), peer))
+            }
             Self::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, _) = listener.async_io(Interest::READABLE, UnixListener::accept).await?;
                 // Reading and writing are the same; what a socket of TCP has besides is not asked for.
-                let stream = std::net::TcpStream::from(OwnedFd::from(stream.into_std()?));
-                Ok((TcpStream::from_std(stream)?, SocketAddr::new(UNIX, 0)))
+                let stream = net::TcpStream::from(OwnedFd::from(stream));
+                Ok((stream, SocketAddr::new(UNIX, 0)))
             }
         }
     }
@@ -133,6 +143,7 @@ pub(crate) fn begin(generation: &Generation, door: &Door, guest: Guest, lot: &Ar
     let Guest { stream, peer, port, seat } = guest;
     let connection = CONNECTIONS.fetch_add(1, Relaxed).wrapping_add(1);
     let via = Via::accepted((peer, port), door.listener, connection);
+    let stream = ClientSocket::new(stream);
     match door {
         Door { tls: None, http2: false, proxy_protocol: false, .. } => {
             let stream = Stream::Plain(stream);
@@ -149,7 +160,7 @@ pub(crate) fn begin(generation: &Generation, door: &Door, guest: Guest, lot: &Ar
 async fn settle(
     edge: Arc<Edge>,
     Door { tls, http2, proxy_protocol, .. }: Door,
-    (mut stream, mut via): (TcpStream, Via),
+    (mut stream, mut via): (ClientSocket, Via),
     (mut seat, lot): (Seat, Arc<ParkingLot>),
 ) {
     let mut proxied = None;
@@ -203,13 +214,13 @@ async fn settle(
 
 /// Whose connection it is, by the PROXY protocol. `None`: it has ended, because its peer is not trusted or
 /// says nothing that can be read in time.
-async fn introduced(edge: &Edge, stream: &mut TcpStream, via: &Via) -> Option<ProxiedSource> {
+async fn introduced(edge: &Edge, stream: &mut ClientSocket, via: &Via) -> Option<ProxiedSource> {
     let peer = via.peer;
     if !forwarded::trusts(&edge.settings.trusted_proxies, peer) {
         tracing::debug!(client = %peer.ip(), "not in `trusted_proxies`, and so not heard by the PROXY protocol");
         return None;
     }
-    match in_time(edge, edge.bounds(via.listener).head, proxy_protocol::read(stream)).await {
+    match in_time(edge, edge.bounds(via.listener).head, proxy_protocol::read(stream.known().ok()?)).await {
         Some(Ok(source)) => Some(source),
         // It left without a byte, as health checks do.
         Some(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => None,
@@ -260,7 +271,8 @@ enum Shaken {
 }
 
 /// The handshake. `None`: it failed, and the connection has ended.
-async fn secure(edge: &Edge, tls: Acceptor, stream: TcpStream, via: &Via) -> Option<Stream> {
+async fn secure(edge: &Edge, tls: Acceptor, stream: ClientSocket, via: &Via) -> Option<Stream> {
+    let stream = stream.into_known().ok()?;
     let peer = via.peer;
     let (patience, client) = (edge.settings.timeouts.handshake.0, tls.client());
     let shaking = async {
@@ -284,7 +296,7 @@ async fn secure(edge: &Edge, tls: Acceptor, stream: TcpStream, via: &Via) -> Opt
             return (!is_challenge).then(|| Stream::of_tls(stream, name, client.as_deref()));
         }
         // It is told so, as by nginx.
-        Some(Some(Ok(Shaken::Plain(stream)))) => return Some(Stream::Plain(stream)),
+        Some(Some(Ok(Shaken::Plain(stream)))) => return Some(Stream::Plain(stream.into())),
         Some(Some(Err(error))) => error,
         // The client connected and left without sending anything, as health checks do.
         Some(None) => return None,

@@ -3,7 +3,6 @@
 //! has more of them than others hands new ones on.
 
 use std::io;
-use std::net;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
@@ -11,7 +10,6 @@ use std::thread;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use process::shutdown::Shutdown;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use crate::listen::accept;
@@ -20,7 +18,7 @@ use crate::listen::crowd::Crowd;
 use crate::listen::generation::{CurrentGeneration, Door, Generation};
 use crate::listen::open_socket::OpenSocket;
 use crate::listen::parking::ParkingLot;
-use crate::listen::seat::{CoreCounts, Seat};
+use crate::listen::seat::CoreCounts;
 use crate::metrics::threads;
 
 /// The most connections that may wait for another core to take them over; more are served where they were
@@ -29,15 +27,8 @@ const HANDED: usize = 256;
 /// A core hands new connections on if it has this many more than another, plus an eighth.
 const SLACK: usize = 4;
 
-/// A connection on its way to another core, whose runtime has to know its socket.
-struct HandedConnection {
-    stream: net::TcpStream,
-    peer: net::SocketAddr,
-    port: u16,
-    seat: Seat,
-    /// The address of `listen` that accepted it.
-    address: Arc<str>,
-}
+/// A connection on its way to another core, and the address of `listen` that accepted it.
+type HandedConnection = (Guest, Arc<str>);
 
 /// The number of cores.
 pub(crate) fn number() -> usize {
@@ -96,7 +87,7 @@ impl Worker {
             tokio::select! {
                 Some(socket) = sockets.recv() => accepting.push(self.clone().accept(socket)),
                 Some(()) = accepting.next() => {}
-                Some(connection) = handed.recv() => self.take_over(connection),
+                Some((guest, address)) = handed.recv() => self.begin(&self.current.load(), &address, guest),
                 () = self.process.draining() => break,
             }
         }
@@ -106,33 +97,15 @@ impl Worker {
     }
 
     async fn accept(self, OpenSocket { listener, address, closing }: OpenSocket) {
-        let listener = match TcpListener::from_std(listener) {
-            Ok(listener) => listener,
-            Err(error) => return tracing::error!(%error, "cannot accept connections"),
-        };
         let take = |generation: &Generation, _: &Door, guest: Guest| self.take(generation, &address, guest);
         accept::accept((listener, &*address, &closing), &self.current, &self.crowd, take).await;
-    }
-
-    fn take_over(&self, handed: HandedConnection) {
-        let HandedConnection { stream, peer, port, seat, address } = handed;
-        match TcpStream::from_std(stream) {
-            Ok(stream) => self.begin(&self.current.load(), &address, Guest { stream, peer, port, seat }),
-            Err(error) => tracing::warn!(%error, "cannot take over a connection from another core"),
-        }
     }
 
     /// Serves the connection here, or hands it to the core with the fewest.
     fn take(&self, generation: &Generation, address: &Arc<str>, guest: Guest) {
         let Some(other) = self.lighter() else { return self.begin(generation, address, guest) };
         let Ok(permit) = other.try_reserve() else { return self.begin(generation, address, guest) };
-        let Guest { stream, peer, port, seat } = guest;
-        match stream.into_std() {
-            Ok(stream) => {
-                permit.send(HandedConnection { stream, peer, port, seat, address: address.clone() });
-            }
-            Err(error) => tracing::warn!(%error, "cannot hand a connection to another core"),
-        }
+        permit.send((guest, address.clone()));
     }
 
     fn lighter(&self) -> Option<&mpsc::Sender<HandedConnection>> {

@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 
 use process::shutdown::Shutdown;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::listen::accept::{self, Guest};
@@ -86,13 +85,8 @@ impl Floor {
 
 async fn serve(socket: OpenSocket, current: CurrentGeneration, crowd: Arc<Crowd>, lot: Arc<ParkingLot>) {
     let OpenSocket { listener, address, closing } = socket;
-    match TcpListener::from_std(listener) {
-        Ok(listener) => {
-            let take = |generation: &Generation, door: &Door, guest: Guest| {
-                accept::begin(generation, door, guest, &lot);
-            };
-            accept::accept((listener, &*address, &closing), &current, &crowd, take).await;
-        }
-        Err(error) => tracing::error!(%error, "cannot accept connections"),
-    }
+    let take = |generation: &Generation, door: &Door, guest: Guest| {
+        accept::begin(generation, door, guest, &lot);
+    };
+    accept::accept((listener, &*address, &closing), &current, &crowd, take).await;
 }

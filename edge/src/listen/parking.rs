@@ -255,7 +255,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, peer) = listener.accept().await.unwrap();
         let via = Via::accepted((peer, 80), 0, 1);
-        let connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge.clone());
+        let connection = Connection::new(Stream::Plain(stream.into()), via, BytesMut::new(), edge.clone());
         let active = GaugeGuard::enter(&edge.metrics.connections_active);
         let place = Arc::new(Crowd::new(1)).enter(peer, &[]).unwrap();
         (client, connection, Seat::new(place, active))

@@ -230,7 +230,7 @@ async fn get_from(edge: &Arc<Edge>, address: &str) -> String {
     let (stream, _) = listener.accept().await.unwrap();
     let peer = SocketAddr::new(address.parse().unwrap(), 80);
     let via = Via::accepted((peer, 80), 0, 0);
-    let mut connection = Connection::new(Stream::Plain(stream), via, BytesMut::new(), edge.clone());
+    let mut connection = Connection::new(Stream::Plain(stream.into()), via, BytesMut::new(), edge.clone());
     let serving = async move { connection.serve().await };
     let talking = async {
         client.write_all(b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.unwrap();

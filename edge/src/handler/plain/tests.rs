@@ -163,7 +163,7 @@ pub(in crate::handler) async fn answers(edge: &Arc<Edge>, requests: &[u8]) -> Ve
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
-    let mut connection = Connection::new(Stream::Plain(stream), via(), BytesMut::new(), edge.clone());
+    let mut connection = Connection::new(Stream::Plain(stream.into()), via(), BytesMut::new(), edge.clone());
     // Moved in: the connection is closed when it is done.
     let serving = async move { connection.serve().await };
     let talking = async {

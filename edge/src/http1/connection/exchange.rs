@@ -70,10 +70,10 @@ impl Connection {
         request.arrival.tls = self.stream.session().cloned();
         if let Some(proxied) = &self.proxied {
             // The proxy, and not its client.
-            request.arrival.peer = self.stream.tcp().peer_addr().ok();
+            request.arrival.peer = self.stream.peer_addr().ok();
             request.arrival.proxied = Some(proxied.clone());
         }
-        request.arrival.server = self.stream.tcp().local_addr().ok().map(|local| local.ip());
+        request.arrival.server = self.stream.local_addr().ok().map(|local| local.ip());
         Ok(ReceivedRequest {
             request: Request { upgrade, ..request },
             framing: head.framing,
@@ -140,7 +140,7 @@ impl Connection {
         // Whoever still produces the body learns that nobody reads.
         drop(reply);
         if sent.must_reset {
-            let _ = self.stream.tcp().set_zero_linger();
+            let _ = self.stream.tcp().and_then(|tcp| tcp.set_zero_linger());
         }
         if sent.broken {
             return false;

@@ -27,7 +27,7 @@ async fn a_refused_head_request_gets_no_content() {
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, peer) = listener.accept().await.unwrap();
         let mut connection =
-            Connection::new(Stream::Plain(stream), from(peer), BytesMut::from(request), an_edge());
+            Connection::new(Stream::Plain(stream.into()), from(peer), BytesMut::from(request), an_edge());
         let serving = async move { connection.serve().await };
         let talking = async {
             client.shutdown().await.unwrap();
@@ -48,7 +48,8 @@ async fn the_task_of_an_idle_connection_is_small() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let local = listener.local_addr().unwrap();
     let stream = TcpStream::connect(local).await.unwrap();
-    let mut connection = Connection::new(Stream::Plain(stream), from(local), BytesMut::new(), an_edge());
+    let mut connection =
+        Connection::new(Stream::Plain(stream.into()), from(local), BytesMut::new(), an_edge());
     let size = size_of_val(&connection) + size_of_val(&connection.serve());
 
     // It lasts for a moment only: a silent connection is parked.

@@ -42,7 +42,7 @@ fn manner() -> WriteManner {
 async fn connected() -> (TcpStream, Stream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    (client, Stream::Plain(listener.accept().await.unwrap().0))
+    (client, Stream::Plain(listener.accept().await.unwrap().0.into()))
 }
 
 /// All that comes, read so much at a time with so long a pause.
@@ -78,7 +78,7 @@ async fn comes_whole_and_in_part_to_quick_and_slow_clients() {
     ];
     for (what, range, at_once, pause, flags) in cases {
         let (client, mut stream) = connected().await;
-        fcntl_setfl(stream.tcp(), OFlags::NONBLOCK | flags).unwrap();
+        fcntl_setfl(stream.tcp().unwrap(), OFlags::NONBLOCK | flags).unwrap();
         let reading = tokio::spawn(read(client, at_once, pause));
         let reply = reply(&file, range.start, range.end);
         let (sent, _) =
