@@ -106,6 +106,40 @@ def test_what_a_view_of_django_looks_at(is_async: bool, monkeypatch: pytest.Monk
     assert len(seen) == 2 * len(views)
 
 
+def test_versions_of_the_rest_framework(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A view with one type has several replies all the same."""
+    pytest.importorskip("rest_framework")
+    from types import ModuleType
+
+    from django.conf import settings
+    from django.test import Client, override_settings
+    from django.urls import path
+    from rest_framework.renderers import JSONRenderer
+    from rest_framework.response import Response
+    from rest_framework.versioning import AcceptHeaderVersioning
+    from rest_framework.views import APIView
+
+    class Versions(APIView):
+        authentication_classes, renderer_classes = (), (JSONRenderer,)
+        versioning_class: Any = AcceptHeaderVersioning
+
+        def get(self, request: Any) -> Response:
+            return Response(request.version)
+
+    class One(Versions):
+        versioning_class = None
+
+    urls = ModuleType("urls_of_versions")
+    urls.urlpatterns = [path("versions", Versions.as_view()), path("one", One.as_view())]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, urls.__name__, urls)
+    nobody = {"UNAUTHENTICATED_USER": None}
+    with override_settings(ROOT_URLCONF=urls.__name__, MIDDLEWARE=settings.MIDDLEWARE[:1], REST_FRAMEWORK=nobody):
+        for version in ("1.0", "2.0"):
+            reply = Client().get("/versions", headers={"Accept": f"application/json; version={version}"})
+            assert reply.json() == version and reply.headers["Vary"] == "Accept"
+        assert "Vary" not in Client().get("/one").headers
+
+
 def test_the_fields_are_those_that_weir_shows() -> None:
     import subprocess
 

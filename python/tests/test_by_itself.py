@@ -16,8 +16,8 @@ sa = pytest.importorskip("sqlalchemy")
 TABLES = {name: Table(name, None, {}, frozenset()) for name in ("a", "b", "c", "Odd name", "e")}
 
 
-def effects(references: list[Any], triggers: list[Any], functions: list[Any]) -> Any:
-    answers = iter([references, triggers, functions])
+def effects(references: Any = (), triggers: Any = (), functions: Any = (), views: Any = (), parts: Any = ()) -> Any:
+    answers = iter([functions, references, triggers, views, parts])
     return ask_for("postgresql", lambda _: next(answers), TABLES)
 
 
@@ -49,6 +49,30 @@ def test_a_trigger_that_puts_its_statement_together() -> None:
     text = "BEGIN EXECUTE format('UPDATE %I SET n = 0', TG_ARGV[0]); RETURN NULL; END"
     known = effects([], [("a", text, "e\\000")], [])
     assert known.of(Statements(TABLES).read("INSERT INTO a (id) VALUES (1)")) == {"e"}
+
+
+def test_what_a_statement_calls_and_what_has_the_same_rows() -> None:
+    known = effects(
+        [("b", "c", "c", "a", [])],
+        [],
+        [("tidy", "DELETE FROM a"), ("tidy", "SELECT 1"), ("outer", "CALL tidy()"), ("harmless", "SELECT 1")],
+        [("seen", "b", ""), ("listed", "", "select `e`.`id` from `e`")],
+        [("a", "a_2026"), ("a_2026", "b")],
+    )
+    for sql, expected in (
+        ("SELECT tidy(1)", {"a", "b", "c"}),
+        ('SELECT x."Outer" (1) FROM c', {"a", "b", "c"}),
+        ("CALL outer", {"a", "b", "c"}),
+        ("SELECT harmless(1), tidy FROM a", set()),
+    ):
+        assert known.called(sql) == expected, sql
+    for sql, expected in (
+        ("UPDATE Seen SET n = 1", {"b", "c", "a"}),
+        ("UPDATE listed SET n = 1", {"e"}),
+        ("INSERT INTO a (id) VALUES (1)", {"b"}),
+        ("DELETE FROM b WHERE id = 1", {"a", "c"}),
+    ):
+        assert known.of(Statements(TABLES).read(sql)) == expected, sql
 
 
 tables = sa.MetaData()

@@ -3,13 +3,16 @@
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from running import free_port
+from weir_server import _caches
 
 redis = pytest.importorskip("redis")
 
@@ -85,3 +88,20 @@ def test_a_page_of_flask(port: int) -> None:
     asked = app.test_client()
     assert "Weir-Cache-Control" not in asked.get("/").headers
     assert asked.get("/plain").headers["Weir-Cache-Control"] == "max-age=86400"
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "method"),
+    [("constance.backends.redisd", "RedisBackend", "get"), ("valkey.client", "Valkey", "execute_command")],
+)
+def test_other_stores(monkeypatch: pytest.MonkeyPatch, module: str, name: str, method: str) -> None:
+    """Also what is only kept in the process: constance has a class below that does not ask Redis each time."""
+    base = type(name, (), {method: lambda self, *_: "a value"})
+    below = type("Caching", (base,), {method: lambda self, *_: "an old value"})
+    monkeypatch.setitem(sys.modules, module, SimpleNamespace(**{name: base}))
+    monkeypatch.setattr(_caches, "_watched", set())
+    noted: list[str] = []
+    monkeypatch.setattr(_caches, "_notes", [])
+    _caches.watch(lambda: noted.append("read"))
+    assert getattr(below(), method)("GET", "title") == "an old value" and noted == ["read"]
+    assert getattr(base(), method)("GET", "title") == "a value" and noted == ["read", "read"]

@@ -19,6 +19,7 @@ TESTS = [
     "test_roles.py",
     "test_schemas.py",
     "test_by_itself.py",
+    "test_through_others.py",
     "test_sqlalchemy.py",
 ]
 

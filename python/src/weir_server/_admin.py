@@ -51,6 +51,11 @@ class Admin:
     _told: set[str] = field(default_factory=set)
     _looking: Any = field(default_factory=threading.RLock)
 
+    def after_fork(self) -> None:
+        """Another thread may have held these."""
+        self._looking = threading.RLock()
+        self._edges.after_fork()
+
     def known(self) -> list[str]:
         named = self.addresses() if callable(self.addresses) else self.addresses
         asked = [] if self.is_off else self._edges.addresses()

@@ -19,8 +19,20 @@ KNOWN: dict[str, tuple[str, tuple[str, ...]]] = {
     # Its methods are one.
     "redis.client": ("Redis", ("execute_command",)),
     "redis.asyncio.client": ("Redis", ("execute_command",)),
+    "redis.cluster": ("RedisCluster", ("execute_command",)),
+    "redis.asyncio.cluster": ("RedisCluster", ("execute_command",)),
+    "valkey.client": ("Valkey", ("execute_command",)),
+    "valkey.asyncio.client": ("Valkey", ("execute_command",)),
+    "valkey.cluster": ("ValkeyCluster", ("execute_command",)),
+    "memcache": ("Client", ("get", "gets", "get_multi")),
+    "diskcache.core": ("Cache", ("get", "read", "peek", "peekitem", "__getitem__", "__contains__", "incr", "decr")),
+    # It keeps values of Redis in the process.
+    "constance.backends.redisd": ("RedisBackend", ("get", "mget", "aget", "amget")),
+    # A database that is asked past Django and SQLAlchemy.
+    "peewee": ("Database", ("execute_sql",)),
     "pymongo.synchronous.collection": ("Collection", MONGO),
     "pymongo.asynchronous.collection": ("AsyncCollection", MONGO),
+    "elasticsearch.transport": ("Transport", ("perform_request",)),
     "elastic_transport._transport": ("Transport", ("perform_request",)),
     "elastic_transport._async_transport": ("AsyncTransport", ("perform_request",)),
     "opensearchpy.transport": ("Transport", ("perform_request",)),
@@ -30,7 +42,9 @@ COMMANDS = frozenset(
     "GET MGET GETRANGE GETBIT STRLEN EXISTS HGET HMGET HGETALL HKEYS HVALS HLEN HEXISTS HSCAN LRANGE LINDEX LLEN"
     " SMEMBERS SISMEMBER SMISMEMBER SCARD SRANDMEMBER SINTER SUNION SDIFF SSCAN ZRANGE ZREVRANGE ZRANGEBYSCORE"
     " ZREVRANGEBYSCORE ZRANGEBYLEX ZSCORE ZMSCORE ZRANK ZREVRANK ZCARD ZCOUNT ZSCAN XRANGE XREVRANGE XLEN PFCOUNT"
-    " BITCOUNT GEOSEARCH GEOPOS GEODIST JSON.GET JSON.MGET FT.SEARCH FT.AGGREGATE TS.GET TS.RANGE".split()
+    " BITCOUNT BITPOS GEOSEARCH GEORADIUS GEOPOS GEODIST GEOHASH GETEX GETSET GETDEL SUBSTR HSTRLEN HRANDFIELD LPOS"
+    " ZRANDMEMBER ZINTER ZUNION ZDIFF ZLEXCOUNT SINTERCARD SORT SORT_RO KEYS SCAN RANDOMKEY EVAL_RO EVALSHA_RO FCALL_RO"
+    " JSON.GET JSON.MGET FT.SEARCH FT.AGGREGATE TS.GET TS.RANGE".split()
 )
 _watched: set[str] = set()
 # A process may have a site of Django beside another one.

@@ -19,6 +19,9 @@ class Edges:
         # By names of edges, the addresses at which the last purge was one that they have acknowledged.
         self._reached: dict[str, set[str]] = {}
 
+    def after_fork(self) -> None:
+        self._lock = threading.Lock()
+
     def asks(self, address: str, name: str | None) -> bool:
         """Notes an edge that has proven that it listens there; whether it is a new one."""
         with self._lock:

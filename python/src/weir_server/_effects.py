@@ -1,13 +1,16 @@
-"""What a database changes by itself when a table is changed: rows that refer to those that go, and what triggers write.
+"""What a database changes by itself when a table is changed: rows that refer to those that go, what triggers write,
+what lies behind a view or in a partition; and what the functions change that a statement calls.
 
-No statement names these tables, so each process asks its database once, before its first change.
+No statement names these tables, so each process asks its database, before its first change and from time to time.
 """
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
+from weir_server._catalogs import FUNCTIONS, PARTS, REFERENCES, TRIGGERS, VIEWS
 from weir_server._sql import Statement, tables_named
 
 # Asks the database, below whatever watches it.
@@ -16,55 +19,15 @@ Ask = Callable[[str], list[Sequence[Any]]]
 # The rules of a constraint by which the database changes the rows that refer: "c", "n" and "d" are PostgreSQL's.
 ACTS = frozenset(("c", "n", "d", "CASCADE", "SET NULL", "SET DEFAULT"))
 CASCADES = frozenset(("c", "CASCADE"))
-RULES = "('CASCADE', 'SET NULL', 'SET DEFAULT')"
-
-# For each vendor, the constraints: the table that is referred to, the one that refers, what becomes of the latter's
-# rows after DELETE and UPDATE, and the columns that are referred to.
-REFERENCES = {
-    "postgresql": """
-        SELECT DISTINCT t.relname::text, r.relname::text, c.confdeltype::text, c.confupdtype::text, ARRAY(
-            SELECT a.attname::text FROM pg_catalog.pg_attribute a
-            WHERE a.attrelid = c.confrelid AND a.attnum = ANY (c.confkey))
-        FROM pg_catalog.pg_constraint c
-        JOIN pg_catalog.pg_class t ON t.oid = c.confrelid JOIN pg_catalog.pg_class r ON r.oid = c.conrelid
-        WHERE c.contype = 'f' AND (c.confdeltype IN ('c', 'n', 'd') OR c.confupdtype IN ('c', 'n', 'd'))""",
-    "sqlite": f"""
-        SELECT DISTINCT p."table", m.name, p.on_delete, p.on_update, p."to"
-        FROM sqlite_master m, pragma_foreign_key_list(m.name) p
-        WHERE m.type = 'table' AND (p.on_delete IN {RULES} OR p.on_update IN {RULES})""",
-    "mysql": f"""
-        SELECT REFERENCED_TABLE_NAME, TABLE_NAME, DELETE_RULE, UPDATE_RULE, NULL
-        FROM information_schema.REFERENTIAL_CONSTRAINTS
-        WHERE CONSTRAINT_SCHEMA = DATABASE() AND (DELETE_RULE IN {RULES} OR UPDATE_RULE IN {RULES})""",
-}
-# The triggers: the table, what runs, and what it is given.
-TRIGGERS = {
-    "postgresql": """
-        SELECT DISTINCT c.relname::text, p.prosrc::text, encode(g.tgargs, 'escape')
-        FROM pg_catalog.pg_trigger g
-        JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
-        WHERE NOT g.tgisinternal""",
-    "sqlite": "SELECT tbl_name, sql, '' FROM sqlite_master WHERE type = 'trigger'",
-    "mysql": """
-        SELECT EVENT_OBJECT_TABLE, ACTION_STATEMENT, '' FROM information_schema.TRIGGERS
-        WHERE TRIGGER_SCHEMA = DATABASE()""",
-}
-# The functions that triggers may call, and their texts.
-FUNCTIONS = {
-    "postgresql": """
-        SELECT p.proname::text, p.prosrc::text
-        FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-        WHERE l.lanname NOT IN ('c', 'internal')""",
-    "mysql": """
-        SELECT ROUTINE_NAME, ROUTINE_DEFINITION FROM information_schema.ROUTINES
-        WHERE ROUTINE_SCHEMA = DATABASE()""",
-}
+# How long the answers hold, in seconds: another process may make a trigger.
+HOLD = 60.0
 NAME = r"""(?:[\w$.]|"[^"]*"|`[^`]*`|\[[^\]]*\])+"""
 WRITTEN = re.compile(
     r"\b(?:(?:INSERT(?:\s+OR\s+\w+)?|REPLACE|MERGE)\s+INTO|DELETE\s+FROM|UPDATE(?:\s+OR\s+\w+)?|TRUNCATE(?:\s+TABLE)?)"
     rf"\s+(?:ONLY\s+)?({NAME})",
     re.IGNORECASE,
 )
+CALLED = re.compile(r"""\b(\w+)["`]?\s*\(|\bCALL\s+(?:[\w"`]+\.)?["`]?(\w+)""", re.IGNORECASE)
 # A statement that is put together when it runs.
 DYNAMIC = re.compile(r"\b(?:EXECUTE|PREPARE)\b", re.IGNORECASE)
 
@@ -94,17 +57,36 @@ class Effects:
     """The effects in one database, by the table that is changed."""
 
     by_table: Mapping[str, Sequence[Effect]] = field(default_factory=dict)
+    # For each table, those that have some of its rows too.
+    same_rows: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    # By names in lower case, what functions and procedures change.
+    routines: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    # The tables that somebody wants to know of.
+    known: frozenset[str] = frozenset()
 
     def of(self, statement: Statement) -> set[str]:
         """The tables that the database changes by itself."""
         found: set[str] = set()
-        if not self.by_table:
+        if not self.by_table and not self.same_rows:
             return found
         # Neither INSERT nor DELETE changes what others refer to.
         sets = (statement.change and statement.change.sets) or ()
         for table in statement.changes:
-            self._add(table, statement.removes, None if table in statement.written else sets, found, set())
-        return found
+            # The database knows a view in small letters, whatever was written.
+            is_known = table in self.by_table or table in self.same_rows
+            name = table if is_known else table.lower()
+            self._add(name, statement.removes, None if table in statement.written else sets, found, set())
+        return found & self.known
+
+    def called(self, text: str) -> set[str]:
+        """The tables that the functions change that a statement calls."""
+        found: set[str] = set()
+        if self.routines:
+            for name in names_called(text) & self.routines.keys():
+                for table in self.routines[name]:
+                    found.add(table)
+                    self._add(table, True, None, found, set())
+        return found & self.known
 
     def _add(
         self, table: str, removes: bool, sets: Collection[str] | None, found: set[str], seen: set[tuple[str, bool]]
@@ -112,10 +94,13 @@ class Effects:
         if (table, removes) in seen:
             return
         seen.add((table, removes))
-        for effect in self.by_table.get(table, ()):
-            if effect.follows(removes, sets):
-                found.add(effect.changed)
-                self._add(effect.changed, effect.removes, None, found, seen)
+        for one in (table, *self.same_rows.get(table, ())):
+            if one != table:
+                found.add(one)
+            for effect in self.by_table.get(one, ()):
+                if effect.follows(removes, sets):
+                    found.add(effect.changed)
+                    self._add(effect.changed, effect.removes, None, found, seen)
 
 
 def ask_for(vendor: str, ask: Ask, schema: Collection[str]) -> Effects:
@@ -124,12 +109,54 @@ def ask_for(vendor: str, ask: Ask, schema: Collection[str]) -> Effects:
         return Effects()
     lower = {name.lower(): name for name in schema}
     found: dict[str, list[Effect]] = {}
-    for table, effect in [*of_references(ask(REFERENCES[vendor])), *of_triggers(vendor, ask, lower)]:
-        known = lower.get(effect.changed.lower())
-        if known is not None:
-            named = Effect(known, effect.after, effect.columns, effect.removes)
-            found.setdefault(lower.get(table.lower(), table), []).append(named)
-    return Effects(found)
+    functions = texts_by_name(ask(FUNCTIONS[vendor]) if vendor in FUNCTIONS else ())
+    references = of_references(ask(REFERENCES[vendor]))
+    triggers = of_triggers(ask(TRIGGERS[vendor]), functions, lower)
+    views = of_views(ask(VIEWS[vendor]) if vendor in VIEWS else (), lower)
+    for table, effect in (*references, *triggers, *views):
+        named = Effect(own(effect.changed, lower), effect.after, effect.columns, effect.removes)
+        found.setdefault(own(table, lower), []).append(named)
+    parts = [(own(one, lower), own(part, lower)) for one, part in ask(PARTS[vendor])] if vendor in PARTS else []
+    routines = {name.lower(): changed_by(text, functions, lower) for name, text in functions.items()}
+    routines = {name: tables for name, tables in routines.items() if tables}
+    return Effects(found, related(parts), routines, frozenset(schema))
+
+
+@lru_cache(maxsize=2048)
+def names_called(text: str) -> frozenset[str]:
+    """What stands before brackets, or behind CALL, in lower case."""
+    return frozenset(name.lower() for found in CALLED.findall(text) for name in found if name)
+
+
+def own(name: str, lower: Mapping[str, str]) -> str:
+    """The name of a table as statements have it."""
+    return lower.get(name.lower(), name)
+
+
+def texts_by_name(rows: Iterable[Sequence[Any]]) -> dict[str, str]:
+    """Several functions may have one name."""
+    found: dict[str, str] = {}
+    for name, text in rows:
+        found[str(name)] = f"{found.get(str(name), '')} {text}"
+    return found
+
+
+def related(parts: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    """For each table, those above and below it."""
+    up: dict[str, set[str]] = {}
+    down: dict[str, set[str]] = {}
+    for one, part in parts:
+        up.setdefault(part, set()).add(one)
+        down.setdefault(one, set()).add(part)
+
+    def reached(table: str, ways: Mapping[str, set[str]]) -> set[str]:
+        found, last = set[str](), {table}
+        while last:
+            last = {other for one in last for other in ways.get(one, ())} - found
+            found |= last
+        return found
+
+    return {table: frozenset(reached(table, up) | reached(table, down)) for table in up.keys() | down.keys()}
 
 
 def of_references(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, Effect]]:
@@ -141,17 +168,27 @@ def of_references(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, Effect]]
             yield table, Effect(refers, "update", frozenset(named))
 
 
-def of_triggers(vendor: str, ask: Ask, lower: Mapping[str, str]) -> Iterator[tuple[str, Effect]]:
-    triggers = ask(TRIGGERS[vendor])
-    asked = ask(FUNCTIONS[vendor]) if triggers and vendor in FUNCTIONS else []
-    functions = {str(name): str(text) for name, text in asked}
-    for table, text, given in triggers:
-        every = " ".join(texts(str(text), functions))
-        names = {plain(name) for name in WRITTEN.findall(every)}
-        if DYNAMIC.search(every):
-            names |= tables_named(f"{every} {given or ''}".replace("\\000", " "), lower.values())
-        for name in names:
+def of_triggers(
+    rows: Iterable[Sequence[Any]], functions: Mapping[str, str], lower: Mapping[str, str]
+) -> Iterator[tuple[str, Effect]]:
+    for table, text, given in rows:
+        for name in changed_by(str(text), functions, lower, str(given or "")):
             yield table, Effect(name, "any", removes=True)
+
+
+def of_views(rows: Iterable[Sequence[Any]], lower: Mapping[str, str]) -> Iterator[tuple[str, Effect]]:
+    for view, table, query in rows:
+        for name in [table] if table else tables_named(str(query), lower.values()):
+            yield view, Effect(name, "any", removes=True)
+
+
+def changed_by(text: str, functions: Mapping[str, str], lower: Mapping[str, str], given: str = "") -> frozenset[str]:
+    """The tables that a text names as changed, and those that what it calls does."""
+    every = " ".join(texts(text, functions))
+    names = {own(plain(name), lower) for name in WRITTEN.findall(every)}
+    if DYNAMIC.search(every):
+        names |= tables_named(f"{every} {given}".replace("\\000", " "), lower.values())
+    return frozenset(names)
 
 
 def texts(text: str, functions: Mapping[str, str]) -> list[str]:

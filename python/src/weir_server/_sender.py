@@ -17,11 +17,15 @@ logger = logging.getLogger("weir_server")
 FIRST_PAUSE, LAST_PAUSE = 0.2, 10.0
 # More names than this are one purge of everything.
 MAX_WAITING = 20_000
+# How long one attempt may take.
+PATIENCE = 35.0
 # How long the end of the process waits for what is not sent yet.
 END = 5.0
 
 _restarting = threading.Lock()
 _senders: WeakSet["Sender"] = WeakSet()
+# Those that a fork takes along.
+_all: WeakSet["Sender"] = WeakSet()
 
 
 class Ticket:
@@ -47,6 +51,7 @@ class Sender:
         """`sure`: there must be a Weir at the address. If not, nobody there means nothing to purge."""
         self.admin = admin
         self.sure = sure
+        _all.add(self)
         self._start()
 
     def _start(self) -> None:
@@ -63,7 +68,7 @@ class Sender:
     def send(self, tags: Iterable[str]) -> Ticket:
         """Returns at once. The ticket is settled when the purge is over everywhere."""
         if self._pid != os.getpid():
-            # A thread does not come along through a fork. Of several that are first here, one begins anew.
+            # A fork of which Python was not told. Of several that are first here, one begins anew.
             with _restarting:
                 if self._pid != os.getpid():
                     self._start()
@@ -71,7 +76,9 @@ class Sender:
         with self._news:
             self._waiting.update(ticket.tags)
             self._tickets.append(ticket)
-            self._wake()
+            is_awake = self._wake()
+        if not is_awake:
+            self._send_here()
         return ticket
 
     def send_after(self, seconds: float, tags: Iterable[str]) -> None:
@@ -81,11 +88,33 @@ class Sender:
             self._later.sort(key=lambda one: one[0])
             self._wake()
 
-    def _wake(self) -> None:
+    def _wake(self) -> bool:
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name="weir-purges", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="weir-purges", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                # There may be no more threads, or the interpreter ends. The commit that is purged is done all the same.
+                logger.warning("no thread for purges: %s", error)
+                return False
+            self._thread = thread
         self._news.notify_all()
+        return True
+
+    def _send_here(self) -> None:
+        """One attempt, in the thread that has changed something. What it does not reach waits for the next change."""
+        with self._news:
+            tags, self._waiting = self._waiting, set()
+            tickets, self._tickets = self._tickets, []
+        outcome, reason = self._attempt(tags, END)
+        if outcome is None:
+            logger.error("pages may be old: %s; it is tried again with the next change", reason)
+            with self._news:
+                self._waiting |= tags
+                self._tickets += tickets
+            return
+        for ticket in tickets:
+            ticket.settle(outcome)
 
     def drain(self, timeout: float) -> bool:
         """Waits until nothing is left to send."""
@@ -130,19 +159,9 @@ class Sender:
     def _until_sent(self, tags: set[str]) -> Outcome:
         pause, told = FIRST_PAUSE, False
         while True:
-            everything = len(tags) > MAX_WAITING
-            try:
-                outcome = self.admin.purge(tags=[] if everything else sorted(tags), everything=everything)
-            except Unreachable as error:
-                if not self.sure:
-                    return Outcome(complete=True, details=(str(error),))
-                reason = str(error)
-            except PurgeError as error:
-                reason = str(error)
-            else:
-                if outcome.complete:
-                    return outcome
-                reason = "not complete: missing " + ", ".join(outcome.missing)
+            outcome, reason = self._attempt(tags)
+            if outcome is not None:
+                return outcome
             if not told:
                 logger.error("pages may be old: %s; it is tried again until it is over everywhere", reason)
                 told = True
@@ -151,6 +170,35 @@ class Sender:
             with self._news:
                 tags |= self._waiting
                 self._waiting = set()
+
+    def _attempt(self, tags: set[str], timeout: float = PATIENCE) -> tuple[Outcome | None, str]:
+        """The outcome if the purge is over, or why it is not."""
+        everything = len(tags) > MAX_WAITING
+        names = [] if everything else sorted(tags)
+        try:
+            outcome = self.admin.purge(tags=names, everything=everything, timeout=timeout)
+        except Unreachable as error:
+            return (None, str(error)) if self.sure else (Outcome(complete=True, details=(str(error),)), "")
+        except PurgeError as error:
+            return None, str(error)
+        except Exception as error:
+            # A file that vanishes while it is read, a lack of descriptors: the tags must not be lost with the thread.
+            return None, repr(error)
+        if outcome.complete:
+            return outcome, ""
+        return None, "not complete: missing " + ", ".join(outcome.missing)
+
+
+def after_fork() -> None:
+    """A thread does not come along through a fork, and the locks that it held would be held for ever."""
+    global _restarting
+    _restarting = threading.Lock()
+    for sender in list(_all):
+        sender._start()
+        sender.admin.after_fork()
+
+
+os.register_at_fork(after_in_child=after_fork)
 
 
 def drain_at_exit(sender: Sender) -> None:

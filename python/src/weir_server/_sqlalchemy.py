@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from weakref import WeakSet
 
@@ -13,7 +13,8 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.engine.interfaces import ExecuteStyle
 
 from weir_server import _reads, _tags, _writes
-from weir_server._effects import Effects, ask_for
+from weir_server._catalogs import ROLES
+from weir_server._effects import HOLD, Effects, ask_for
 from weir_server._reads import Hold
 from weir_server._sql import Pin, Statement, Statements, Table
 
@@ -30,6 +31,8 @@ PENDING = "weir_pending"
 SAVEPOINTS = "weir_savepoints"
 # A statement has begun a transaction.
 BEGUN = "weir_begun"
+# What the role of a connection may ask, and that it has had several.
+MAY_ASK, SEVERAL = "weir_may_ask", "weir_roles"
 
 # The dialects of the engines that are watched: one that differs in its options has the same.
 _watched: WeakSet[Any] = WeakSet()
@@ -73,11 +76,11 @@ class Watch:
         self.deliver = deliver
         self.worked = worked
         self.began = began
-        self.may_ask: dict[tuple[str, str], bool] = {}
         self._count = -1
         self._statements: Statements
-        # Asked before the first change.
+        # Asked before the first change, and again when they hold no longer.
         self._effects: Effects | None = None
+        self._until = 0.0
         _watched.add(engine.dialect)
         event.listen(engine, "before_cursor_execute", self.before)
         event.listen(engine, "after_cursor_execute", self.after)
@@ -119,7 +122,7 @@ class Watch:
         table = self.statements.schema.get(change.table) if change else None
         if not change or not table or not table.pk or many or (change.sets and table.pk in change.sets):
             return
-        exact = _writes.Exact(Database(connection, self.may_ask), table, change, parameters)
+        exact = _writes.Exact(Database(connection), table, change, parameters)
         context.weir_exact = (exact, exact.rows())
         context.weir_begun = time.perf_counter()
 
@@ -133,6 +136,9 @@ class Watch:
         if statement.transaction:
             self.by_hand(connection, statement.transaction)
             return
+        if connection.dialect.name == "postgresql" and ROLES.match(sql):
+            connection.info[SEVERAL] = True
+        self.changed(connection, self.called(connection, sql, statement))
         if not statement.writes:
             self.note(self.read_by(statement, parameters), self.hold(statement, parameters))
             return
@@ -141,6 +147,9 @@ class Watch:
         tags = self.written_by(statement, parameters, many) if seen is None else seen
         if tags:
             tags = tags | getattr(context, "weir_besides", set())
+        self.changed(connection, tags)
+
+    def changed(self, connection: Connection, tags: set[str]) -> None:
         if tags and self.is_alone(connection):
             # Nothing will be committed, and what is "rolled back" later stays.
             self.deliver(tags)
@@ -148,10 +157,23 @@ class Watch:
             connection.info.setdefault(PENDING, []).append(tags)
 
     def besides(self, connection: Connection, statement: Statement) -> set[str]:
-        """The tags of what the database will change by itself: it is asked once."""
+        """The tags of what the database will change by itself."""
+        return self.whole(self.effects(connection).of(statement))
+
+    def called(self, connection: Connection, sql: str, statement: Statement) -> set[str]:
+        """The tags of what functions change that a statement calls."""
+        is_call = statement.unknown and not statement.writes
+        known = self.effects(connection) if is_call else self._effects
+        return self.whole(known.called(sql)) if known else set()
+
+    def whole(self, tables: Iterable[str]) -> set[str]:
+        return {tag for name in tables for tag in _writes.whole(self.label(name))}
+
+    def effects(self, connection: Connection) -> Effects:
+        """What the database does by itself: it is asked from time to time."""
         schema = self.statements.schema
-        if self._effects is None:
-            database = Database(connection, self.may_ask)
+        if self._effects is None or time.monotonic() >= self._until:
+            database = Database(connection)
             try:
                 with database.trial():
                     self._effects = ask_for(database.vendor, lambda sql: database.ask(sql, None, MOST), schema)
@@ -160,8 +182,9 @@ class Watch:
                 self._effects = Effects()
             except connection.dialect.loaded_dbapi.Error:
                 # The transaction has failed, or the connection is lost: the statement will say so.
-                return set()
-        return {tag for name in self._effects.of(statement) for tag in _writes.whole(self.label(name))}
+                return self._effects or Effects()
+            self._until = time.monotonic() + HOLD
+        return self._effects
 
     def by_hand(self, connection: Connection, act: str) -> None:
         """A statement that begins or ends a transaction, past SQLAlchemy."""
@@ -182,7 +205,7 @@ class Watch:
             return
         statement = self.statements.read(sql)
         besides: set[str] = getattr(context.execution_context, "weir_besides", set())
-        self.deliver_if({tag for name in statement.changes for tag in _writes.whole(self.label(name))} | besides)
+        self.deliver_if(self.whole(statement.changes) | besides)
 
     def deliver_if(self, tags: set[str]) -> None:
         if tags:
@@ -208,7 +231,7 @@ class Watch:
         table = self.statements.schema.get(insert.table) if insert else None
         if insert and table:
             return _writes.inserted(table, insert, parameters, many, key_follows=False)
-        return {tag for name in statement.changes for tag in _writes.whole(self.label(name))}
+        return self.whole(statement.changes)
 
     def watch_commits(self) -> None:
         """After the commit itself: SQLAlchemy's own event comes before it."""
@@ -265,9 +288,11 @@ class Database:
 
     refusals: tuple[type[Exception], ...]
 
-    def __init__(self, connection: Connection, may_ask: dict[tuple[str, str], bool]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.may_ask = may_ask
+        # What one role may, another may not, and it may be another again when the transaction ends.
+        held = connection.info
+        self.may_ask: dict[tuple[str, str], bool] = {} if SEVERAL in held else held.setdefault(MAY_ASK, {})
         driver = connection.dialect.loaded_dbapi
         self.refusals = (driver.ProgrammingError, driver.NotSupportedError)
         self.vendor = VENDORS.get(connection.dialect.name, connection.dialect.name)

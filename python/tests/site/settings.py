@@ -49,6 +49,18 @@ if "SITE_POSTGRES" in os.environ:
         one["USER"] = "postgres"
     # All tables at once: those of the site refer to it.
     MIGRATION_MODULES = {"contenttypes": None}
+if "SITE_MYSQL" in os.environ:
+    # The same: test_mysql.py.
+    DATABASES = {
+        name: {
+            "ENGINE": "django.db.backends.mysql",
+            "NAME": database,
+            "USER": "root",
+            "OPTIONS": {"unix_socket": os.environ["SITE_MYSQL"]},
+        }
+        for name, database in (("default", "site"), ("second", "second"))
+    }
+    MIGRATION_MODULES = {"contenttypes": None}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 LANGUAGES = [("en", "English"), ("de", "German")]

@@ -10,14 +10,14 @@ from weir_server._sql.schema import Schema
 from weir_server._sql.statement import Statement
 from weir_server._sql.tokens import NotRead
 
-WRITES = ("INSERT", "REPLACE", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "COPY", "ALTER", "DROP", "LOAD")
+WRITES = ("INSERT", "REPLACE", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "COPY", "ALTER", "DROP", "LOAD", "RENAME")
 REFRESH = re.compile(
     r"\s*REFRESH\s+MATERIALIZED\s+VIEW\s+(?:CONCURRENTLY\s+)?(?:[\w$\"]+\.)?\"?([\w$]+)", re.IGNORECASE
 )
 # What other tables that refer to these lose is changed too.
 CASCADE = re.compile(r"\s*(?:TRUNCATE|DROP)\b.*\bCASCADE\b", re.IGNORECASE | re.DOTALL)
 DEFINES = re.compile(r"\s*(?:CREATE|ALTER|DROP)\s+(?!TEMP)", re.IGNORECASE)
-REMOVES = re.compile(r"\b(?:DELETE|REPLACE|MERGE|TRUNCATE|DROP)\b", re.IGNORECASE)
+REMOVES = re.compile(r"\b(?:DELETE|REPLACE|MERGE|TRUNCATE|DROP|RENAME)\b", re.IGNORECASE)
 # Words such as REPLACE and UPDATE stand in queries too: as a function, as a lock, in a text.
 QUERY = re.compile(r"[\s(]*(?:SELECT|WITH|VALUES|TABLE)\b", re.IGNORECASE)
 NAME = r"""(?:[\w$.]|"[^"]*"|`[^`]*`|\[[^\]]*\])+"""

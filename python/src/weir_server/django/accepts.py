@@ -78,6 +78,7 @@ def install() -> None:
     trans_real.parse_accept_lang_header = parse_accept_lang_header  # type: ignore[assignment]
     watch_headers()
     watch_views()
+    watch_versions()
 
 
 def watch_headers() -> None:
@@ -89,6 +90,26 @@ def watch_headers() -> None:
         return usual(self, key)
 
     HttpHeaders.__getitem__ = getitem  # type: ignore[method-assign,assignment]
+
+
+def watch_versions() -> bool:
+    """The rest framework says `Accept` in Vary where a view has several types, and not where it has several versions.
+    Whether it is watched from now on: call it often, since it may be imported with the first page.
+    """
+    module = sys.modules.get("rest_framework.versioning")
+    versioning: Any = getattr(module, "AcceptHeaderVersioning", None)
+    if versioning is None or hasattr(versioning, "weir_usual"):
+        return False
+    determine: Callable[..., Any] = versioning.determine_version
+
+    def determine_version(self: Any, *args: Any, **more: Any) -> Any:
+        recorder = capture.recorder()
+        if recorder is not None:
+            recorder.accepts.add(TYPE)
+        return determine(self, *args, **more)
+
+    versioning.weir_usual, versioning.determine_version = determine, determine_version
+    return True
 
 
 def watch_views() -> None:
@@ -131,7 +152,7 @@ def watching(request: HttpRequest) -> Iterator[None]:
 
 
 def settle(request: HttpRequest, response: HttpResponseBase, recorder: capture.Recorder) -> None:
-    if "accepted_types" in request.__dict__:
+    if "accepted_types" in request.__dict__ or watch_versions():
         recorder.accepts.add(TYPE)
     if recorder.accepts:
         patch_vary_headers(response, sorted(recorder.accepts))

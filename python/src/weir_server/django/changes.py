@@ -22,7 +22,7 @@ from weir_server.django import capture, commits, replicas
 from weir_server.django.address import addresses, write_down
 from weir_server.django.commits import LOST
 from weir_server.django.conf import conf
-from weir_server.django.database import Database, effects_of
+from weir_server.django.database import Database, called_by, effects_of, has_routines, turned
 from weir_server.django.database import forget as forget_database
 from weir_server.django.schema import is_view, label, schema, statements, table_name
 
@@ -65,10 +65,10 @@ def noticed(execute: Execute, sql: Any, parameters: Any, many: bool, context: di
     """Runs a statement, and notes what it reads or writes."""
     recorder = capture.recorder()
     text = sql if isinstance(sql, str) else written_out(sql, context)
-    if recorder is None and text.startswith("SELECT "):
+    connection: BaseDatabaseWrapper = context["connection"]
+    if recorder is None and text.startswith("SELECT ") and " FROM " in text and not has_routines(connection):
         return execute(sql, parameters, many, context)
     statement = statements().read(text)
-    connection: BaseDatabaseWrapper = context["connection"]
     if not statement.writes:
         result = execute(sql, parameters, many, context)
         if statement.defines:
@@ -76,8 +76,8 @@ def noticed(execute: Execute, sql: Any, parameters: Any, many: bool, context: di
         if recorder is not None:
             recorder.note(statement, text, parameters)
             recorder.timed = recorder.timed or replicas.is_late(connection)
-        if statement.unknown and CALLS.match(text):
-            called(connection, text)
+        called(connection, text, statement)
+        turned(connection, text)
         if statement.transaction:
             commits.by_hand(connection, statement.transaction, lambda done: deliver(done))
         return result
@@ -89,6 +89,7 @@ def noticed(execute: Execute, sql: Any, parameters: Any, many: bool, context: di
     behind = {tag for table in statement.changes for tag in behind_view(table)}
     if behind:
         changed(connection, behind)
+    called(connection, text, statement)
     if recorder is not None and not _inserting.get() and RETURNING.search(text):
         # What it says of the rows that it has changed may be shown. Django's own INSERT says only of its new row.
         for table in statement.tables | statement.changes:
@@ -139,17 +140,24 @@ def all_of(statement: Statement) -> set[str]:
 
 
 def written_out(sql: Any, context: dict[str, Any]) -> str:
-    """An object of psycopg that stands for SQL."""
+    """Bytes, or an object of psycopg that stands for SQL."""
+    if isinstance(sql, bytes | bytearray):
+        return sql.decode("utf-8", "replace")
     try:
         return str(sql.as_string(context["connection"].connection))
     except (AttributeError, TypeError):
         return str(sql)
 
 
-def called(connection: BaseDatabaseWrapper, text: str) -> None:
-    """What procedures change is named in TABLES, or nobody knows."""
-    names = set(re.findall(r"\w+", text)) & conf().tables.keys()
-    changed(connection, {tag for name in names for tag in behind_view(name)})
+def called(connection: BaseDatabaseWrapper, text: str, statement: Statement) -> None:
+    """What functions and procedures change is named in TABLES, or stands in their texts, or nobody knows."""
+    is_call = statement.unknown and not statement.writes
+    tags = called_by(connection, text, is_call)
+    if is_call and CALLS.match(text):
+        names = set(re.findall(r"\w+", text)) & conf().tables.keys()
+        tags |= {tag for name in names for tag in behind_view(name)}
+    if tags:
+        changed(connection, tags)
 
 
 def behind_view(table: str) -> set[str]:

@@ -21,6 +21,8 @@ Deliver = Callable[[set[str]], None]
 # In the attributes of a connection: what `atomic` will commit, with the savepoints that it stands behind; what a
 # commit by hand will; and that a statement has begun a transaction past Django.
 PENDING, WAITING, BEGUN = "weir_pending", "weir_waiting", "weir_begun"
+# What its role may ask, and that it has had several roles.
+MAY_ASK, SEVERAL = "weir_may_ask", "weir_roles"
 
 
 # Savepoints and tags, in the order of the changes.
@@ -81,7 +83,7 @@ def by_hand(connection: BaseDatabaseWrapper, act: str, deliver: Deliver) -> None
 
 def forget(connection: BaseDatabaseWrapper) -> None:
     """What was begun has ended with the connection before this one."""
-    for name in (BEGUN, PENDING):
+    for name in (BEGUN, PENDING, MAY_ASK, SEVERAL):
         connection.__dict__.pop(name, None)
 
 

@@ -12,7 +12,7 @@ from django.db.backends.utils import CursorWrapper
 from weir_server._sql import Statement, tables_named
 from weir_server.django import capture
 from weir_server.django.changes import behind_view, changed, whole, written_out
-from weir_server.django.database import effects_of
+from weir_server.django.database import called_by, effects_of
 from weir_server.django.schema import schema
 
 # Methods of drivers' cursors that take SQL, or the name of a table.
@@ -36,9 +36,11 @@ def install() -> None:
             # Like a view of the database: what it reads is named in TABLES, or nobody knows.
             recorder.whole(procname)
         try:
-            return call(self, procname, *args, **more)
+            result = call(self, procname, *args, **more)
         finally:
             changed(self.db, behind_view(procname))
+        changed(self.db, called_by(self.db, f"CALL {procname}", is_call=True))
+        return result
 
     CursorWrapper.weir_usual = usual  # type: ignore[attr-defined]
     CursorWrapper.__getattr__ = attribute  # type: ignore[method-assign]

@@ -2,16 +2,19 @@
 
 import contextlib
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.db import Error, NotSupportedError, ProgrammingError
+from django.db import Error, NotSupportedError, ProgrammingError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from weir_server import _writes
-from weir_server._effects import Effects, ask_for
+from weir_server._catalogs import ROLES
+from weir_server._effects import HOLD, Effects, ask_for
 from weir_server._sql import Statement
-from weir_server.django.commits import is_by_hand
+from weir_server.django.commits import MAY_ASK, SEVERAL, is_by_hand
+from weir_server.django.conf import conf
 from weir_server.django.schema import label, schema
 
 logger = logging.getLogger("weir_server")
@@ -19,9 +22,8 @@ logger = logging.getLogger("weir_server")
 MOST = 100_000
 WITH_SAVEPOINTS = ("postgresql", "mysql")
 
-# By alias.
-_effects: dict[str, Effects] = {}
-_may_ask: dict[str, dict[tuple[str, str], bool]] = {}
+# By alias, with the time until which it holds.
+_effects: dict[str, tuple[float, Effects]] = {}
 
 
 class Database:
@@ -38,7 +40,9 @@ class Database:
         is_usual = features.has_select_for_update and not getattr(features, "for_update_after_from", False)
         self.lock_of_delete = "FOR UPDATE" if is_usual else ""
         self.lock_of_update = "FOR NO KEY UPDATE" if features.has_select_for_no_key_update else self.lock_of_delete
-        self.may_ask = _may_ask.setdefault(connection.alias, {})
+        held = connection.__dict__
+        # What one role may, another may not, and it may be another again when the transaction ends.
+        self.may_ask: dict[tuple[str, str], bool] = {} if SEVERAL in held else held.setdefault(MAY_ASK, {})
 
     def quote(self, name: str) -> str:
         return self.connection.ops.quote_name(name)
@@ -60,28 +64,52 @@ class Database:
 
 def effects_of(connection: BaseDatabaseWrapper, statement: Statement) -> Iterator[str]:
     """The tags of what the database will change by itself."""
-    known = _effects.get(connection.alias)
-    if known is None:
-        known = asked(Database(connection))
-    for table in known.of(statement):
+    for table in effects(connection).of(statement):
         yield from _writes.whole(label(table))
 
 
+def called_by(connection: BaseDatabaseWrapper, text: str, is_call: bool) -> set[str]:
+    """The tags of what functions change that a statement calls. `is_call`: it does little else."""
+    until, known = _effects.get(connection.alias, (0.0, None))
+    if (is_call and conf().purge) or (known is not None and known.routines and time.monotonic() >= until):
+        known = effects(connection)
+    return {tag for table in (known.called(text) if known else ()) for tag in _writes.whole(label(table))}
+
+
+def has_routines(connection: BaseDatabaseWrapper) -> bool:
+    """Whether a query may change something."""
+    known = _effects.get(connection.alias)
+    return known is not None and bool(known[1].routines)
+
+
+def effects(connection: BaseDatabaseWrapper) -> Effects:
+    until, known = _effects.get(connection.alias, (0.0, None))
+    return known if known is not None and time.monotonic() < until else asked(Database(connection))
+
+
 def asked(database: Database) -> Effects:
-    """Asks once, and again where something else was wrong: the transaction has failed, the connection is lost."""
+    """Asks, and again where something else was wrong: the transaction has failed, the connection is lost."""
     alias, vendor = database.connection.alias, database.connection.vendor
     try:
         with database.trial():
-            _effects[alias] = ask_for(vendor, lambda sql: database.ask(sql, None, MOST), schema())
+            known = ask_for(vendor, lambda sql: database.ask(sql, None, MOST), schema())
     except database.refusals as error:
         logger.warning("what triggers and constraints change purges nothing: %s", error)
-        _effects[alias] = Effects()
+        known = Effects()
     except Error:
-        return Effects()
-    return _effects[alias]
+        return _effects[alias][1] if alias in _effects else Effects()
+    _effects[alias] = time.monotonic() + HOLD, known
+    return known
+
+
+def turned(connection: BaseDatabaseWrapper, text: str) -> None:
+    """A statement may have given the connection another role."""
+    if connection.vendor == "postgresql" and SEVERAL not in connection.__dict__ and ROLES.match(text):
+        connection.__dict__[SEVERAL] = True
 
 
 def forget() -> None:
     """Tables have changed."""
     _effects.clear()
-    _may_ask.clear()
+    for connection in connections.all(initialized_only=True):
+        connection.__dict__.pop(MAY_ASK, None)
