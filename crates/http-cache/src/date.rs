@@ -107,6 +107,8 @@ mod tests {
             assert_eq!(parse(old.as_bytes(), now), expected, "{old}");
             assert_eq!(parse(full.as_bytes(), now), expected, "{full}");
         }
+        // A Friday in 2077, which is far away; in 1977 it was none.
+        assert_eq!(parse(b"Friday, 01-Jan-77 00:00:00 GMT", now), None);
         // What is near in another century.
         let later = now + Duration::from_secs(74 * 31_556_952);
         let expected = httpdate::parse_http_date("Sat, 06 Nov 2094 08:49:37 GMT").ok();

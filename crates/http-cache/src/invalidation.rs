@@ -240,5 +240,10 @@ mod tests {
         assert_eq!(invalid(Method::POST, 200, None, reply).tags, ["https://h\0results", "https://h\0kylie"]);
         assert_eq!(invalid(Method::POST, 500, None, reply).tags.len(), 2);
         assert!(invalid(Method::POST, 200, None, &[("cache-group-invalidation", "junk")]).tags.is_empty());
+        assert!(invalid(Method::GET, 200, None, reply).tags.is_empty(), "a safe method invalidates nothing");
+        // RFC 9875 section 3: "at least 32 groups in a field value, with up to at least 32 characters".
+        let many: Vec<String> = (0..32).map(|n| format!("\"{n:032}\"")).collect();
+        let many = many.join(", ");
+        assert_eq!(invalid(Method::POST, 200, None, &[("cache-group-invalidation", &many)]).tags.len(), 32);
     }
 }

@@ -215,5 +215,8 @@ mod tests {
         assert_eq!(of(&[("surrogate-key", &list(MAX_TAGS + 1))]), Err(Reason::TooManyTags));
         assert_eq!(of(&[("cache-tag", &"x".repeat(MAX_TAG))]).unwrap().len(), 1);
         assert_eq!(of(&[("cache-tag", &"x".repeat(MAX_TAG + 1))]), Err(Reason::TooManyTags));
+        // RFC 9875 section 2: "at least 32 groups in a field value, with up to at least 32 characters".
+        let groups: Vec<String> = (0..32).map(|n| format!("\"{n:032}\"")).collect();
+        assert_eq!(of(&[("cache-groups", &groups.join(", "))]).unwrap().len(), 32);
     }
 }

@@ -59,6 +59,7 @@ fn scopes() {
         (&["private=\"Set-Cookie\""], fields(&["set-cookie"])),
         (&["private=\"set-cookie , X-User\""], fields(&["set-cookie", "x-user"])),
         (&["private=set-cookie"], fields(&["set-cookie"])),
+        (&["private=\"set\\-cookie, \\x-user\""], fields(&["set-cookie", "x-user"])),
         (&["private=\"a\"", "private=\"b\""], fields(&["a", "b"])),
         (&["private=\"a\", private"], Scope::All),
         (&["private, private=\"a\""], Scope::All),

@@ -45,6 +45,8 @@ fn bodies() {
         ("5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", "hello world"),
         ("A\r\n0123456789\r\n000\r\n\r\n", "0123456789"),
         ("00000000000000a\r\n0123456789\r\n0\r\n\r\n", "0123456789"),
+        ("1A\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\n\r\n", "abcdefghijklmnopqrstuvwxyz"),
+        ("010\r\n0123456789abcdef\r\n0\r\n\r\n", "0123456789abcdef"),
         ("2\r\n\r\n\r\n0\r\n\r\n", "\r\n"),
         ("1;a=b;c=\"d;\\\"\\\\e\";f\r\nx\r\n0;g\r\n\r\n", "x"),
         ("1; a = b ;c\t=\"\" ; d\r\nx\r\n0\r\n\r\n", "x"),

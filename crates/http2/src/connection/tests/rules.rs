@@ -111,6 +111,7 @@ fn frame_cases() -> Vec<Case> {
         ("6.6: a push", one(PUSH_PROMISE, END_HEADERS, 1, GET), End(Code::PROTOCOL_ERROR)),
         ("6.7: for a stream", one(PING, 0, 1, b"12345678"), End(Code::PROTOCOL_ERROR)),
         ("6.7: another length", one(PING, 0, 0, b"123456"), End(Code::FRAME_SIZE_ERROR)),
+        ("6.7: a longer one", one(PING, 0, 0, b"123456789"), End(Code::FRAME_SIZE_ERROR)),
         ("6.8: for a stream", one(GOAWAY, 0, 1, &[0; 8]), End(Code::PROTOCOL_ERROR)),
         ("6.8: too short", one(GOAWAY, 0, 0, &[0; 7]), End(Code::FRAME_SIZE_ERROR)),
         ("6.8: as it should be", one(GOAWAY, 0, 0, &[0; 9]), Fine),

@@ -108,10 +108,12 @@ fn responses_of_appendix_c_5_and_6() {
 
 #[test]
 fn what_is_no_block_is_an_error() {
-    let cases: [(&str, &[u8]); 13] = [
+    let cases: [(&str, &[u8]); 15] = [
         ("index 0", &[0x80]),
         ("an index beyond the table", &[0xbe]),
         ("a name beyond the table", &[0x7e, 1, b'x']),
+        ("an index beyond a table with one field", &[0x40, 1, b'a', 1, b'b', 0xbe, 0xbf]),
+        ("a name beyond a table with one field", &[0x40, 1, b'a', 1, b'b', 0x7f, 0, 1, b'x']),
         ("a literal without a name", &[0x40]),
         ("a literal without a value", &[0x40, 1, b'a']),
         ("a value that ends early", &[0x40, 1, b'a', 2, b'b']),
