@@ -38,7 +38,7 @@ use crate::settings::pattern::Pattern;
 use crate::settings::{
     self, BodyFiles, Config, ExpiresSetting, Listen, LocationConfig, PlaceConfig, SiteConfig,
 };
-use crate::tls::certificate::Certificates;
+use crate::tls::certificates::Certificates;
 use crate::variables::expression::{self, Expression};
 
 /// Builds all sites. The result is usable only if there was no mistake. `listeners` are those that serve, or
