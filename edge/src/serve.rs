@@ -2,9 +2,11 @@
 //! goodbye.
 
 mod reload;
+mod renewals;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
 use admin::{Guard, Readiness, Routes};
@@ -71,6 +73,8 @@ pub struct EdgeServer {
     identity: watch::Sender<EdgeIdentity>,
     /// The sockets of the settings are served.
     is_open: watch::Sender<bool>,
+    /// Somebody looks whether the files of certificates have changed.
+    renews: AtomicBool,
 }
 
 /// What is open.
@@ -105,7 +109,7 @@ impl EdgeServer {
         let edge = Edge::new(settings, peers, shutdown.clone())?;
         edge.tell_applications(guard.token().as_deref());
         let generation = Generation::new(edge, &tickets)?;
-        Ok(Arc::new(Self {
+        let server = Arc::new(Self {
             current: Arc::new(ArcSwap::from_pointee(generation)),
             tickets,
             process: shutdown,
@@ -116,7 +120,22 @@ impl EdgeServer {
             admins: watch::Sender::new(None),
             identity,
             is_open: watch::Sender::new(false),
-        }))
+            renews: AtomicBool::new(false),
+        });
+        server.look_after_certificates();
+        Ok(server)
+    }
+
+    /// Says which certificates in force clients do not accept, and renews them all once their files change.
+    fn look_after_certificates(self: &Arc<Self>) {
+        let sites = self.edge().routes.load_full();
+        sites.certificates.warn();
+        if sites.certificates.are_none() || self.renews.swap(true, Relaxed) {
+            return;
+        }
+        if let Err(error) = renewals::begin(Arc::downgrade(self)) {
+            tracing::error!(%error, "changed certificates are not seen before a reload");
+        }
     }
 
     /// Resolves when the sockets of the settings are served: a reload before that would not know of them.

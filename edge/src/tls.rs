@@ -4,6 +4,7 @@
 //! handshake.
 
 pub(crate) mod certificate;
+pub(crate) mod certificates;
 pub(crate) mod client_certificate;
 pub(crate) mod expiry;
 

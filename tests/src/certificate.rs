@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -38,8 +38,21 @@ impl Certificate {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let pair = KeyPair::generate_for(kind).unwrap();
         let made = CertificateParams::new(names).unwrap().self_signed(&pair).unwrap();
-        let (certificate, key) =
-            (directory.join(format!("{file}.pem")), directory.join(format!("{file}.key")));
+        Self::written(directory, file, &made, &pair)
+    }
+
+    /// One that was valid in the year 2000 alone.
+    pub fn write_expired(directory: &Path, names: &[&str]) -> Self {
+        let all: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(all).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(2001, 1, 1));
+        let pair = KeyPair::generate().unwrap();
+        Self::written(directory, names.first().unwrap(), &params.self_signed(&pair).unwrap(), &pair)
+    }
+
+    fn written(directory: &Path, file: &str, made: &rcgen::Certificate, pair: &KeyPair) -> Self {
+        let file = |ending: &str| directory.join(format!("{file}.{ending}"));
+        let (certificate, key) = (file("pem"), file("key"));
         fs::write(&certificate, made.pem()).unwrap();
         fs::write(&key, pair.serialize_pem()).unwrap();
         Self { certificate, key, der: made.der().clone() }

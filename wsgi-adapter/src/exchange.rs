@@ -27,6 +27,7 @@ use crate::request::upload::Upload;
 
 pub(crate) mod connect;
 pub(crate) mod idle;
+mod look_up;
 pub(crate) mod secure;
 pub(crate) mod tunnel;
 

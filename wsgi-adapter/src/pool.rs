@@ -23,8 +23,8 @@ use sticky::Sticky;
 
 use crate::body_memory::BodyMemory;
 use crate::config::{Balance, HashKey, PoolConfig};
+use crate::exchange::connect::ConnectMeans;
 use crate::exchange::idle::IdleConnections;
-use crate::exchange::secure::ServerTls;
 use crate::metrics::{Metrics, PoolMetrics};
 use crate::replies::spool::FileSpace;
 
@@ -72,7 +72,7 @@ pub(crate) struct Pool {
     pub(crate) metrics: Metrics,
     /// Connections to its servers that wait for a request.
     pub(crate) idle: IdleConnections,
-    pub(crate) tls: ServerTls,
+    pub(crate) means: ConnectMeans,
     figures: PoolMetrics,
     sticky: Option<Arc<Sticky>>,
     uploads: Semaphore,
@@ -147,7 +147,7 @@ impl Pool {
         let next_id = entries.iter().map(|entry| entry.id.0 + 1).max().unwrap_or(0);
         Ok(Arc::new(Self {
             idle: IdleConnections::new(&config.keepalive),
-            tls: ServerTls::new(config.tls.as_ref()),
+            means: ConnectMeans::new(config.tls.as_ref()),
             figures: metrics.pool(&config.name),
             sticky,
             uploads: Semaphore::new(config.max_uploads.min(Semaphore::MAX_PERMITS)),

@@ -3,20 +3,20 @@
 //!
 //! Both use the protocol of `sd_listen_fds(3)`: `LISTEN_FDS` sockets from descriptor 3 on. A connection that
 //! waits to be accepted belongs to the socket, so none is lost when the next process goes on accepting.
+//! Sockets in the file system are handed over like those of TCP: their files stay, whoever serves.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Release};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use command_fds::{CommandFdExt, FdMapping};
-use listenfd::ListenFd;
+use command_fds::CommandFdExt;
 use rustix::process::{Pid, Signal, getpid, getppid, kill_process};
 use tokio::sync::oneshot;
 
@@ -24,80 +24,17 @@ use crate::control::UpgradeOutcome;
 use crate::directory;
 use crate::legacy::{self, Legacy};
 
+pub(crate) mod socket_files;
+pub(crate) mod sockets;
+
 /// Names the process to replace, in the environment of the new one.
 const REPLACES: &str = "WEIR_REPLACES";
 /// Names the file in which the new process says why it does not start.
 const REPORT: &str = "WEIR_REPORT";
+/// Names the files of sockets that the new process removes when it ends, one on a line.
+const FILES: &str = "WEIR_SOCKET_FILES";
 /// The longest reason that is told on.
 const LONGEST_REPORT: usize = 8 * 1024;
-/// The first descriptor that is handed over.
-const FIRST: i32 = 3;
-
-/// The sockets of this process. Only programs have them: what a test binds is nobody else's.
-static SOCKETS: OnceLock<Mutex<Sockets>> = OnceLock::new();
-
-#[derive(Default)]
-struct Sockets {
-    /// Handed over to this process, and not yet taken.
-    inherited: Vec<TcpListener>,
-    /// What this process listens on, to be handed over.
-    open: Vec<TcpListener>,
-}
-
-/// Takes over the sockets that the environment names. Call it once, before there are other threads.
-pub(crate) fn begin() {
-    let mut handed = ListenFd::from_env();
-    let inherited = (0..handed.len()).filter_map(|index| handed.take_tcp_listener(index).ok().flatten());
-    let sockets = Sockets { inherited: inherited.collect(), open: Vec::new() };
-    let _ = SOCKETS.set(Mutex::new(sockets));
-}
-
-fn sockets() -> Option<MutexGuard<'static, Sockets>> {
-    Some(SOCKETS.get()?.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
-/// A socket at this address that was handed over.
-pub(crate) fn take(address: SocketAddr) -> Option<TcpListener> {
-    let mut sockets = sockets()?;
-    let at = sockets.inherited.iter().position(|socket| socket.local_addr().is_ok_and(|is| is == address))?;
-    let socket = sockets.inherited.swap_remove(at);
-    socket.set_nonblocking(true).ok()?;
-    Some(socket)
-}
-
-/// Whether a socket at this address was handed over, and is not yet taken.
-pub(crate) fn has(address: SocketAddr) -> bool {
-    let at = |socket: &TcpListener| socket.local_addr().is_ok_and(|is| is == address);
-    sockets().is_some_and(|sockets| sockets.inherited.iter().any(at))
-}
-
-/// One more descriptor of a socket at this address that is open already.
-pub(crate) fn again(address: SocketAddr) -> Option<TcpListener> {
-    let at = |socket: &&TcpListener| socket.local_addr().is_ok_and(|is| is == address);
-    sockets()?.open.iter().find(at)?.try_clone().ok()
-}
-
-/// Remembers the socket for the process that replaces this one.
-pub(crate) fn remember(socket: &TcpListener) {
-    if let (Some(mut sockets), Ok(socket)) = (sockets(), socket.try_clone()) {
-        sockets.open.push(socket);
-    }
-}
-
-/// Forgets the sockets at this address: whoever listened there closes them.
-pub(crate) fn forget(address: SocketAddr) {
-    if let Some(mut sockets) = sockets() {
-        sockets.open.retain(|socket| socket.local_addr().is_ok_and(|is| is != address));
-    }
-}
-
-/// Closes what nobody has taken, and what was to be handed over: the port is free when the listeners close.
-pub(crate) fn end() {
-    if let Some(mut sockets) = sockets() {
-        *sockets = Sockets::default();
-    }
-}
-
 /// The process that is to replace this one.
 pub struct Successor {
     /// The file that this process was started from. By now it may hold a newer program.
@@ -195,12 +132,7 @@ impl Successor {
     fn spawn(&self, report: Option<&Path>) -> io::Result<Child> {
         let program =
             self.program.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
-        let mut mappings = Vec::new();
-        if let Some(sockets) = sockets() {
-            for (child_fd, socket) in (FIRST..).zip(&sockets.open) {
-                mappings.push(FdMapping { parent_fd: socket.try_clone()?.into(), child_fd });
-            }
-        }
+        let mappings = sockets::mappings()?;
         let mut command = Command::new(program);
         let mut arguments = std::env::args_os();
         if let Some(name) = arguments.next() {
@@ -225,6 +157,7 @@ impl Successor {
             .env_remove("LISTEN_FDS_FIRST_FD")
             .env_remove("WATCHDOG_PID")
             .env(REPLACES, getpid().as_raw_nonzero().to_string())
+            .env(FILES, socket_files::names())
             .fd_mappings(mappings)
             .map_err(io::Error::other)?;
         command.spawn()
@@ -236,12 +169,27 @@ pub(crate) fn replaces() -> bool {
     std::env::var_os(REPLACES).is_some()
 }
 
+/// Whether this process replaces one of a version that does not hand over sockets in the file system.
+pub(crate) fn replaces_older() -> bool {
+    replaces() && std::env::var_os(FILES).is_none()
+}
+
+/// Whether the file of a socket that was handed over was made by the process that this one replaces, and not
+/// by systemd.
+pub(crate) fn owns_file(path: &Path) -> bool {
+    let files = std::env::var_os(FILES).filter(|_| replaces());
+    files.is_some_and(|files| {
+        files.as_bytes().split(|byte| *byte == b'\n').any(|file| file == path.as_os_str().as_bytes())
+    })
+}
+
 /// Tells the process that this one replaces, if there is one, that this one serves.
 pub(crate) fn take_over() {
     let Some(named) = std::env::var(REPLACES).ok().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw)
     else {
         return;
     };
+    sockets::close_untaken();
     if let Some(file) = std::env::var_os(REPORT) {
         let _ = fs::remove_file(file);
     }

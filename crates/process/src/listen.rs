@@ -4,12 +4,18 @@ mod unix;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::handover;
+use crate::handover::socket_files;
+use crate::handover::sockets::{self, SocketPlace};
 
-pub use unix::{accepts_unix, remove_files, unix};
+pub use unix::{accepts_unix, unix};
+
+/// What the address of a socket in the file system begins with.
+const UNIX: &str = "unix:";
 
 /// Connections that wait to be accepted, where the system allows as many (`net.core.somaxconn`).
 pub const BACKLOG: i32 = 4096;
@@ -36,18 +42,17 @@ pub fn tcp(address: &str, setting: &str, backlog: i32, reuse_port: bool) -> Resu
     let mut addresses: Vec<SocketAddr> = address.to_socket_addrs().map_err(failed)?.collect();
     addresses.sort_by_key(SocketAddr::is_ipv6);
     let mut last = io::Error::other("the name has no address");
-    if let Some(handed_over) = addresses.iter().find_map(|address| handover::take(*address)) {
-        handover::remember(&handed_over);
+    if let Some(handed_over) = addresses.iter().find_map(|address| sockets::take_tcp(*address)) {
         return Ok(handed_over);
     }
     for address in addresses {
         match bind(address, backlog, reuse_port) {
             Ok(listener) => {
-                handover::remember(&listener);
+                sockets::remember(listener.try_clone().map(OwnedFd::from));
                 return Ok(listener);
             }
             // systemd has not opened it for sharing: the listeners share one socket.
-            Err(error) => match handover::again(address).filter(|_| reuse_port) {
+            Err(error) => match sockets::again(address).filter(|_| reuse_port) {
                 Some(listener) => return Ok(listener),
                 None => last = error,
             },
@@ -70,7 +75,7 @@ pub fn free(address: &str, setting: &str) -> Result<SocketAddr, ListenError> {
     let mut addresses: Vec<SocketAddr> = address.to_socket_addrs().map_err(failed)?.collect();
     addresses.sort_by_key(SocketAddr::is_ipv6);
     for address in addresses {
-        if handover::has(address) {
+        if sockets::has(address) {
             return Ok(address);
         }
         match bind(address, 1, false).and_then(|listener| listener.local_addr()) {
@@ -82,11 +87,19 @@ pub fn free(address: &str, setting: &str) -> Result<SocketAddr, ListenError> {
 }
 
 /// Says that sockets at this address of the settings are closed now, and no longer handed to the process that
-/// replaces this one.
+/// replaces this one. The file of one in the file system is removed.
 pub fn forget(address: &str) {
-    for address in address.to_socket_addrs().into_iter().flatten() {
-        handover::forget(address);
+    if let Some(path) = address.strip_prefix(UNIX) {
+        return unix::forget(Path::new(path));
     }
+    for address in address.to_socket_addrs().into_iter().flatten() {
+        sockets::forget(SocketPlace::Address(address));
+    }
+}
+
+/// Removes the files of this process's sockets.
+pub fn remove_files() {
+    socket_files::remove();
 }
 
 fn bind(address: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result<TcpListener> {

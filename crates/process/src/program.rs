@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::control::ControlOrders;
-use crate::handover::{self, Successor};
+use crate::handover::{self, Successor, sockets};
 use crate::reload::ReloadReport;
 use crate::settings::{LoadedSection, Mistakes, SettingsTree};
 use crate::shutdown::Shutdown;
@@ -126,7 +126,7 @@ where
 {
     legacy::begin();
     let successor = Successor::of_this_process();
-    handover::begin();
+    sockets::begin();
     run_program(name, on_thread, start, &successor).inspect_err(|error| handover::report(error))
 }
 

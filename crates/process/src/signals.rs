@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::control::{self, ControlOrders};
-use crate::handover::{self, Successor};
+use crate::handover::{Successor, socket_files, sockets};
 use crate::legacy::Legacy;
 use crate::reload::ReloadReport;
 use crate::service_manager;
@@ -126,10 +126,11 @@ pub async fn run_until_stopped(
     if !told.is_empty() {
         tracing::info!(signal = told, "draining");
     }
-    handover::end();
+    sockets::end();
     if told == QUIT && successor.runs() {
         // First, so that a purge which the pages left behind do not know is ordered at the new process too.
         shutdown.hand_over();
+        socket_files::leave();
         successor.serves(legacy.as_deref_mut());
     } else {
         service_manager::drains();

@@ -356,7 +356,7 @@ impl Keeper {
 
 fn read(text: &[u8]) -> Result<(Certificate, CertificateDer<'static>, Life), String> {
     let certificate = Certificate::from_pem(text)?;
-    let leaf = certificate.leaf().cloned().ok_or("it contains no certificate")?;
+    let leaf = certificate.leaf().ok_or("it contains no certificate")?;
     let life = Life::of(&leaf).ok_or("its certificate cannot be read")?;
     Ok((certificate, leaf, life))
 }

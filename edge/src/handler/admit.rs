@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 
 use crate::Edge;
 use crate::access::Verdict;
@@ -71,10 +71,27 @@ pub(super) async fn admit(
             }
         }
     }
+    // As with nginx, nobody is asked about a method that is refused, and no password counts.
+    if !allows(location, &request.method) {
+        return Err(AdmissionRefusal { reply: refused_method(location, request), limited });
+    }
     match by_access(location, request, route, limited).await {
         Ok(admission) => Ok(admission),
         Err(reply) => Err(AdmissionRefusal { reply, limited }),
     }
+}
+
+/// As in nginx, `GET` allows HEAD too.
+pub(super) fn allows(location: &Location, method: &Method) -> bool {
+    let named = |name: &str| location.methods.iter().any(|known| **known == *name);
+    location.methods.is_empty() || named(method.as_str()) || *method == Method::HEAD && named("GET")
+}
+
+/// The answer to a method that is not allowed.
+pub(super) fn refused_method(location: &Location, request: &Request) -> Reply {
+    let what = || format!("a method other than {} is refused with 403", location.methods.join(", "));
+    request.note(|| "limit_except".into(), what);
+    error::forbidden()
 }
 
 /// Decides by `access` and `auth_basic`. `Err`: the answer to a request that is refused.

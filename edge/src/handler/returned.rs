@@ -1,5 +1,6 @@
 //! Replies that rules give: `return`, and the redirects of `rewrite`.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use percent_encoding::percent_encode_byte;
 
 use crate::metrics::CacheResult;
 use crate::reply::body::ReplyBody;
@@ -71,15 +73,43 @@ pub(super) fn endless(endless: EndlessSearch, request: &Request) -> Reply {
     error::internal()
 }
 
-/// A redirect to a URL or path. A value that could end the field is refused.
+/// A redirect to a URL or path. Control characters, which could end the field, are encoded: no URL has any
+/// (RFC 3986 section 2), and visitors send them.
 pub(super) fn redirect(status: StatusCode, to: &[u8]) -> Reply {
-    let Ok(to) = HeaderValue::from_bytes(to) else {
-        tracing::warn!(to = %to.escape_ascii(), "a redirect would contain a control character");
-        return error::internal();
-    };
+    let Ok(to) = HeaderValue::from_bytes(&without_controls(to)) else { return error::internal() };
     let mut reply = error::page(status, "This page is at another address.");
     // A permanent redirect may be kept, as nginx's may.
     reply.headers.remove(CACHE_CONTROL);
     reply.headers.insert(LOCATION, to);
     reply.noting(CacheResult::Own)
+}
+
+fn without_controls(url: &[u8]) -> Cow<'_, [u8]> {
+    if !url.iter().any(u8::is_ascii_control) {
+        return Cow::Borrowed(url);
+    }
+    let encoded = url.iter().flat_map(|byte| match byte.is_ascii_control() {
+        true => percent_encode_byte(*byte).as_bytes(),
+        false => std::slice::from_ref(byte),
+    });
+    Cow::Owned(encoded.copied().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_has_no_control_characters() {
+        let table: &[(&[u8], &[u8])] = &[
+            (b"/a?b=c", b"/a?b=c"),
+            (b"/a\r\nset-cookie: x", b"/a%0D%0Aset-cookie: x"),
+            (b"/\x00\x1f\x7f", b"/%00%1F%7F"),
+            ("/é".as_bytes(), "/é".as_bytes()),
+        ];
+        for (to, expected) in table {
+            let reply = redirect(StatusCode::FOUND, to);
+            assert_eq!((reply.status, reply.headers[LOCATION].as_bytes()), (StatusCode::FOUND, *expected));
+        }
+    }
 }

@@ -83,7 +83,7 @@ pub(super) async fn place<'a>(
         return Ok((request, here));
     }
     // As in nginx, no rule answers a method that is refused.
-    let is_allowed = allows(location, &request.method);
+    let is_allowed = admit::allows(location, &request.method);
     if location.acts() && is_allowed {
         request = Box::pin(rules_of_location(request, &path, SiteLocation { site, location }, visit)).await?;
     } else {
@@ -94,9 +94,8 @@ pub(super) async fn place<'a>(
         request = admitted(request, &path, SiteLocation { site, location }, admitting).await?;
     }
     if !is_allowed {
-        request
-            .note(|| "limit_except".into(), || format!("{} is refused with 403", request_method(location)));
-        return Err(error_pages::or_instead(location, site, request, error::forbidden()));
+        let refused = admit::refused_method(location, &request);
+        return Err(error_pages::or_instead(location, site, request, refused));
     }
     if let Some(try_files) = &location.try_files {
         request = Box::pin(tried::run(edge, try_files, request, SiteLocation { site, location })).await?;
@@ -309,10 +308,6 @@ pub(crate) async fn follow<'a>(
     Err(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-fn request_method(location: &Location) -> String {
-    format!("a method other than {}", location.methods.join(", "))
-}
-
 /// The location of the path, or the named one that a rule chose.
 fn location<'a>(site: &'a Site, request: &Request, path: &NormalPath<'_>) -> RouteMatch<'a> {
     let Entry::Named(name) = &request.entry else { return site.choose(path) };
@@ -321,12 +316,6 @@ fn location<'a>(site: &'a Site, request: &Request, path: &NormalPath<'_>) -> Rou
         // A reload took it away since the rule named it.
         None => site.choose(path),
     }
-}
-
-/// As in nginx, `GET` allows HEAD too.
-fn allows(location: &Location, method: &Method) -> bool {
-    let named = |name: &str| location.methods.iter().any(|known| **known == *name);
-    location.methods.is_empty() || named(method.as_str()) || *method == Method::HEAD && named("GET")
 }
 
 /// The application is asked for another path.

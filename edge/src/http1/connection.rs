@@ -4,6 +4,7 @@
 
 mod exchange;
 mod parked;
+mod refused_head;
 mod through;
 
 use std::cell::RefCell;
@@ -27,6 +28,7 @@ use crate::connection::watchdog::Watchdog;
 use crate::handler::plain::{self, PlainWay};
 use crate::handler::through::{AskedRequest, ThroughRequest};
 use crate::http1::connection::exchange::ReceivedRequest;
+use crate::http1::connection::refused_head::RefusedHead;
 use crate::http1::linger::{Persistence, linger};
 use crate::http1::send_hit::{self, RestOfHit, Room};
 use crate::http1::write;
@@ -99,8 +101,7 @@ enum ConnectionStep {
         request: Box<(ThroughRequest, AskedRequest)>,
         after: Persistence,
     },
-    /// And whether the request is HEAD.
-    Refused(Refusal, bool),
+    Refused(Box<RefusedHead>),
     /// The connection is idle, and the edge drains.
     Drain,
     Closed,
@@ -232,8 +233,8 @@ impl Connection {
                         return ConnectionEnd::Closed;
                     }
                 }
-                ConnectionStep::Refused(refusal, head_only) => {
-                    Box::pin(self.refuse(refusal, head_only)).await;
+                ConnectionStep::Refused(refused) => {
+                    Box::pin(self.refuse(*refused)).await;
                     return ConnectionEnd::Closed;
                 }
                 ConnectionStep::Drain => return ConnectionEnd::Replaced,
@@ -330,14 +331,17 @@ impl Connection {
             Err(refusal) => {
                 // RFC 9110 section 9.3.2: "the server MUST NOT send content in the response" to HEAD.
                 let head_only = bytes.trim_ascii_start().starts_with(b"HEAD ");
-                return (ConnectionStep::Refused(refusal, head_only), bytes.len());
+                return (ConnectionStep::Refused(RefusedHead::boxed(refusal, head_only, bytes)), bytes.len());
             }
         };
         self.via.requests = self.via.requests.saturating_add(1);
         let head_only = head.method == "HEAD";
         let sites = self.edge.routes.load();
         if sites.misdirected(self.via.listener, self.stream.sni(), head.host.as_ref()) {
-            return (ConnectionStep::Refused(Refusal::Misdirected, head_only), used);
+            return (
+                ConnectionStep::Refused(RefusedHead::boxed(Refusal::Misdirected, head_only, bytes)),
+                used,
+            );
         }
         let after = self.after(&head);
         let way = plain::find(&self.edge, &sites, &head, &self.via, &mut buffers.key);
@@ -364,7 +368,7 @@ impl Connection {
         }
         match self.incoming(&head, used, after) {
             Ok(incoming) => (ConnectionStep::Request(Box::new(incoming)), used),
-            Err(refusal) => (ConnectionStep::Refused(refusal, head_only), used),
+            Err(refusal) => (ConnectionStep::Refused(RefusedHead::boxed(refusal, head_only, bytes)), used),
         }
     }
 
@@ -386,13 +390,13 @@ impl Connection {
         }
     }
 
-    async fn refuse(&mut self, refusal: Refusal, head_only: bool) {
+    async fn refuse(&mut self, RefusedHead { refusal, head_only, line }: RefusedHead) {
         let reply = error::refused(refusal);
         let title_names = self.edge.settings.title_names;
         let manner = WriteManner { head_only, version: Version::HTTP_11, keep_alive: false, title_names };
         let (sent, reply) =
             write::send(&mut self.stream, reply, manner, self.edge.pace(self.via.listener), pending()).await;
-        self.edge.log.refusal((&self.via, &self.edge.routes.load()), refusal, sent, &reply);
+        self.edge.log.refusal((&self.via, &self.edge.routes.load()), (refusal, &line), sent, &reply);
         linger(&mut self.stream).await;
     }
 }

@@ -162,7 +162,7 @@ fn refuse_stream(client: &Http2Client, (refusal, head_only): (Refusal, bool), st
     let length = reply::head(&refused, &mut block);
     let body = reply::whole_body(&refused, head_only);
     let sent = Delivery { head: length, body: body.len() as u64, reusable: true, ..Delivery::default() };
-    client.edge.log.refusal((&client.via, &client.edge.routes.load()), refusal, sent, &refused);
+    client.edge.log.refusal((&client.via, &client.edge.routes.load()), (refusal, b""), sent, &refused);
     if stream.send_head(&block, body.is_empty()).is_err() || body.is_empty() {
         return;
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use mio::net::{TcpListener, UnixListener};
 use process::nofile::{self, Purpose};
+use process::repeated::RepeatCounter;
 use process::shutdown::Shutdown;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, Interest};
@@ -68,6 +69,7 @@ pub(crate) async fn accept(
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "cannot accept connections"),
     };
+    let failures = RepeatCounter::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -82,7 +84,9 @@ pub(crate) async fn accept(
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "connection not accepted");
+                if let Some(more) = failures.happened(address) {
+                    tracing::warn!(%error, address, more, "connection not accepted");
+                }
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             }

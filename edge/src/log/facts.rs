@@ -63,6 +63,7 @@ fn of_connection<'a>(via: &'a Via, fields: FieldSource<'a>) -> RequestFacts<'a> 
         body: None,
         upstream: None,
         proxied: None,
+        unread_line: b"",
         claims: None,
         peer: Some(via.peer),
         endless: None,
@@ -114,13 +115,13 @@ pub(super) fn of_hit(
 
 /// Hands out what is known of a request whose head could not be read.
 pub(super) fn of_refusal(
-    via: &Via,
+    (via, unread_line): (&Via, &[u8]),
     place: &Location,
     (reply, sent): (&Reply, Delivery),
     use_them: impl FnOnce(&Facts<'_>),
 ) {
     let headers = HeaderMap::new();
-    let request = of_connection(via, FieldSource::Map(&headers));
+    let request = RequestFacts { unread_line, ..of_connection(via, FieldSource::Map(&headers)) };
     let told = reply::facts::after_sending(reply, sent, Duration::ZERO, None);
     let route = RouteFacts { server_name: &place.site, ..RouteFacts::default() };
     use_them(&Facts { request, route, values: Values::NONE, reply: Some(told) });

@@ -227,12 +227,12 @@ impl Log {
         }
     }
 
-    /// Records a head that was refused: nobody knows what the request was. As in nginx, it is the default
-    /// site's.
+    /// Records a head that was refused: nobody knows what the request was, but for what there is of its first
+    /// line. As in nginx, it is the default site's.
     pub(crate) fn refusal(
         &self,
         (via, sites): (&Via, &Sites),
-        refusal: Refusal,
+        (refusal, line): (Refusal, &[u8]),
         sent: Delivery,
         reply: &Reply,
     ) {
@@ -243,7 +243,7 @@ impl Log {
             time: SystemTime::now(),
             client: peer.ip().to_canonical(),
             method: "",
-            target: b"",
+            target: line,
             protocol: "",
             status: reply.status.as_u16(),
             bytes: sent.body,
@@ -263,7 +263,9 @@ impl Log {
             self.live.push(LiveRecord::of(&record));
         }
         if let Some(logs) = &place.logs {
-            facts::of_refusal(via, place, (reply, sent), |facts| self.own.write(logs, facts, &record));
+            facts::of_refusal((via, line), place, (reply, sent), |facts| {
+                self.own.write(logs, facts, &record)
+            });
         }
     }
 }

@@ -34,6 +34,7 @@ impl Request {
             body: self.arrival.body.as_deref(),
             upstream: self.upstream.as_deref(),
             proxied: self.arrival.proxied.as_deref(),
+            unread_line: b"",
             claims: self.arrival.claims.as_deref(),
             peer: self.arrival.peer,
             endless: Some(&self.endless),

@@ -127,6 +127,7 @@ impl RequestSnapshot {
             body: self.arrival.body.as_deref(),
             upstream: place.upstream.as_deref(),
             proxied: self.arrival.proxied.as_deref(),
+            unread_line: b"",
             claims: self.arrival.claims.as_deref(),
             peer: self.arrival.peer,
             endless: None,

@@ -24,7 +24,7 @@ use crate::route::rules::{PlaceRules, Rules};
 use crate::route::{Location, Site, SiteCertificate, Sites, listeners};
 use crate::settings::pattern::Pattern;
 use crate::settings::{self, BodyFiles, Config, Listen, LocationConfig, SiteConfig};
-use crate::tls::certificate::Certificates;
+use crate::tls::certificates::Certificates;
 use crate::variables::expression::{self, Expression};
 
 /// Builds all sites. The result is usable only if there was no mistake. `listeners` are those that serve, or

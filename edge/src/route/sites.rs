@@ -9,7 +9,7 @@ use crate::route::logs::LogRule;
 use crate::route::server_names::ServerNames;
 use crate::route::{Site, SiteCertificate};
 use crate::settings::ForwardedHost;
-use crate::tls::certificate::Certificates;
+use crate::tls::certificates::Certificates;
 
 /// All sites, chosen by listener and host.
 pub(crate) struct Sites {

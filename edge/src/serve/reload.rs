@@ -77,12 +77,12 @@ impl EdgeServer {
     }
 
     /// Takes over new settings, or changes nothing.
-    pub fn reload(&self, settings: Config) -> Result<(), StartError> {
+    pub fn reload(self: &Arc<Self>, settings: Config) -> Result<(), StartError> {
         self.take_over(self.prepare(settings)?)
     }
 
     /// Carries the plan out. Requests in progress finish by the settings that they came under.
-    pub fn take_over(&self, plan: ReloadPlan) -> Result<(), StartError> {
+    pub fn take_over(self: &Arc<Self>, plan: ReloadPlan) -> Result<(), StartError> {
         let ReloadPlan { edge: plan, mut opened } = plan;
         let before = self.edge();
         let newest = before.take_over(plan).unwrap_or_else(|| before.clone());
@@ -96,6 +96,9 @@ impl EdgeServer {
         self.open_and_close(&newest.settings, std::mem::take(&mut opened.http));
         self.take_over_admin(&before.settings, &newest.settings, opened.admin.take());
         newest.tell_applications(self.guard.token().as_deref());
+        self.look_after_certificates();
+        // As with nginx: some tell it by SIGHUP that a log has been moved.
+        newest.reopen_logs();
         if !Arc::ptr_eq(&before, &newest) {
             before.retire();
         }

@@ -1,45 +1,64 @@
-//! Certificates and keys from their files, all checked before any of them is shown to a client.
+//! A certificate and its key, from files or a text, checked before a client is shown them.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use process::settings::Mistakes;
+use arc_swap::ArcSwap;
 use rustls::SignatureScheme;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::sign::CertifiedKey;
 use webpki::{EndEntityCert, KeyUsage};
 
-use crate::settings::{CertificateConfig, Config, TlsSetting};
-use crate::tls::client_certificate;
+use crate::settings::CertificateConfig;
 
-/// What is shown for some names.
+/// What is shown for some names. All clones are the same, also once its files have changed.
 #[derive(Clone, Debug)]
-pub(crate) struct Certificate {
+pub(crate) struct Certificate(Arc<ArcSwap<ShownPairs>>);
+
+#[derive(Clone, Debug)]
+struct ShownPairs {
     /// A chain, its own certificate first, and the key that belongs to it.
-    pair: Arc<CertifiedKey>,
+    first: Arc<CertifiedKey>,
     /// Another one, with a key of another kind.
     also: Option<Arc<CertifiedKey>>,
 }
 
 impl Certificate {
+    fn of(first: Arc<CertifiedKey>, also: Option<Arc<CertifiedKey>>) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(ShownPairs { first, also })))
+    }
+
     pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.pair, &other.pair)
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// The certificate itself.
-    pub(crate) fn leaf(&self) -> Option<&CertificateDer<'static>> {
-        self.pair.cert.first()
+    pub(crate) fn leaf(&self) -> Option<CertificateDer<'static>> {
+        self.0.load().first.cert.first().cloned()
     }
 
     /// The pair that a client can use, by the kinds of signatures that it verifies: the first, if it can.
-    pub(crate) fn pair_for(self, schemes: &[SignatureScheme]) -> Arc<CertifiedKey> {
+    pub(crate) fn pair_for(&self, schemes: &[SignatureScheme]) -> Arc<CertifiedKey> {
         let fits = |pair: &CertifiedKey| pair.key.choose_scheme(schemes).is_some();
-        match self.also {
-            Some(also) if !fits(&self.pair) && fits(&also) => also,
-            _ => self.pair,
+        let shown = self.0.load();
+        match &shown.also {
+            Some(also) if !fits(&shown.first) && fits(also) => also.clone(),
+            _ => shown.first.clone(),
         }
+    }
+
+    /// Shows what the other one shows, from the next handshake on.
+    pub(super) fn show(&self, other: &Self) {
+        self.0.store(other.0.load_full());
+    }
+
+    /// What is wrong with the time of a certificate: clients do not accept it today.
+    pub(super) fn untimely(&self) -> Option<&'static str> {
+        let shown = self.0.load();
+        let pairs = [Some(&shown.first), shown.also.as_ref()].into_iter().flatten();
+        pairs.filter_map(|pair| check_time(pair.cert.first()?)).next()
     }
 
     /// A key and its chain in one text. It may have expired: better than none, where nobody can replace it.
@@ -54,81 +73,28 @@ impl Certificate {
         let pair = CertifiedKey::new(chain, key.map_err(|error| error.to_string())?);
         match pair.keys_match() {
             // What answers a challenge has an extension that the library does not know.
-            Ok(()) | Err(rustls::Error::InvalidCertificate(_)) => {
-                Ok(Self { pair: Arc::new(pair), also: None })
-            }
+            Ok(()) | Err(rustls::Error::InvalidCertificate(_)) => Ok(Self::of(Arc::new(pair), None)),
             Err(error) => Err(error.to_string()),
         }
     }
 }
 
-/// All certificates of the settings, each pair of files read once.
-#[derive(Debug, Default)]
-pub(crate) struct Certificates {
-    read: Vec<(CertificateConfig, Option<Certificate>)>,
-    of_listeners: Vec<(Box<str>, Certificate)>,
-}
-
-impl Certificates {
-    /// Reads the certificates of the listeners.
-    pub(crate) fn of_listeners(config: &Config, mistakes: &mut Mistakes) -> Self {
-        let mut certificates = Self::default();
-        for (index, listen) in config.listen.iter().enumerate() {
-            let Some(files) = listen.tls.as_ref().and_then(TlsSetting::files) else { continue };
-            let path = format!("edge.listen[{index}].tls");
-            if let Some(Err((key, text))) = files.client.as_ref().map(client_certificate::check) {
-                mistakes.push(format!("{path}.client.{key}"), text);
-            }
-            if let Some(certificate) = certificates.read(&path, files, mistakes) {
-                certificates.of_listeners.push((listen.address.as_str().into(), certificate));
-            }
-        }
-        certificates
-    }
-
-    /// Reports what is wrong with the files under `path`, once for each pair.
-    pub(crate) fn read(
-        &mut self,
-        path: &str,
-        files: &CertificateConfig,
-        mistakes: &mut Mistakes,
-    ) -> Option<Certificate> {
-        if let Some((_, known)) = self.read.iter().find(|(known, _)| known == files) {
-            return known.clone();
-        }
-        let certificate = match read(files) {
-            Ok(certificate) => Some(certificate),
-            Err((key, text)) => {
-                mistakes.push(format!("{path}.{key}"), text);
-                None
-            }
-        };
-        self.read.push((files.clone(), certificate.clone()));
-        certificate
-    }
-
-    pub(crate) fn of_listener(&self, address: &str) -> Option<Certificate> {
-        let mut listeners = self.of_listeners.iter();
-        listeners.find(|(of, _)| **of == *address).map(|(_, certificate)| certificate.clone())
-    }
-}
-
 /// What the files hold, or the settings key that is wrong, with the reason.
-fn read(files: &CertificateConfig) -> Result<Certificate, (&'static str, String)> {
+pub(super) fn read(files: &CertificateConfig) -> Result<Certificate, (&'static str, String)> {
     let pair = read_pair(&files.certificate, &files.key).map_err(|fault| fault.at("certificate", "key"))?;
-    let Some(also) = &files.also else { return Ok(Certificate { pair, also: None }) };
+    let Some(also) = &files.also else { return Ok(Certificate::of(pair, None)) };
     let second =
         read_pair(&also.certificate, &also.key).map_err(|fault| fault.at("also.certificate", "also.key"))?;
     let is_same = second.key.algorithm() == pair.key.algorithm();
     if is_same && also.replaces {
-        return Ok(Certificate { pair: second, also: None });
+        return Ok(Certificate::of(second, None));
     }
     if is_same {
         let kind = pair.key.algorithm();
         let text = format!("both keys are {kind:?}: clients that cannot use one cannot use the other");
         return Err(("also.key", text));
     }
-    Ok(Certificate { pair, also: Some(second) })
+    Ok(Certificate::of(pair, Some(second)))
 }
 
 /// Which of two files is wrong, and why.
@@ -154,7 +120,7 @@ fn read_pair(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, PairFa
     let private = PrivateKeyDer::from_pem_file(key)
         .map_err(|error| PairFault::Key(format!("`{}`: {}", key.display(), plain(&error, "private key"))))?;
     let leaf = chain.first().cloned().unwrap_or_else(|| CertificateDer::from(Vec::new()));
-    check_time(&leaf).map_err(at_certificate)?;
+    check_form(&leaf).map_err(at_certificate)?;
     let provider = rustls::crypto::ring::default_provider();
     let pair = if is_of_version_1(&leaf) {
         // Nobody can say whether the key is this certificate's, as it cannot be read: clients will.
@@ -187,13 +153,16 @@ fn is_of_version_1(leaf: &CertificateDer<'_>) -> bool {
     matches!(EndEntityCert::try_from(leaf), Err(webpki::Error::UnsupportedCertVersion))
 }
 
-/// Checks a certificate without its issuer: the only question is whether clients accept it today.
-fn check_time(leaf: &CertificateDer<'_>) -> Result<(), String> {
-    if is_of_version_1(leaf) {
-        return Ok(());
+fn check_form(leaf: &CertificateDer<'_>) -> Result<(), String> {
+    match EndEntityCert::try_from(leaf) {
+        Ok(_) | Err(webpki::Error::UnsupportedCertVersion) => Ok(()),
+        Err(error) => Err(format!("not a valid certificate: {error}")),
     }
-    let parsed =
-        EndEntityCert::try_from(leaf).map_err(|error| format!("not a valid certificate: {error}"))?;
+}
+
+/// Why clients do not accept a certificate today. Its issuer is not looked at.
+fn check_time(leaf: &CertificateDer<'_>) -> Option<&'static str> {
+    let parsed = EndEntityCert::try_from(leaf).ok()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = UnixTime::since_unix_epoch(now);
     let judged = parsed.verify_for_usage(
@@ -206,11 +175,9 @@ fn check_time(leaf: &CertificateDer<'_>) -> Result<(), String> {
         None,
     );
     match judged.map(|_| ()) {
-        Err(webpki::Error::CertExpired { .. }) => Err("the certificate has expired; renew it".into()),
-        Err(webpki::Error::CertNotValidYet { .. }) => {
-            Err("the certificate is not valid yet; check the clock".into())
-        }
-        _ => Ok(()),
+        Err(webpki::Error::CertExpired { .. }) => Some("it has expired; renew it"),
+        Err(webpki::Error::CertNotValidYet { .. }) => Some("it is not valid yet; check the clock"),
+        _ => None,
     }
 }
 
@@ -269,9 +236,9 @@ evp3yqTq3GaIyLFi6CdeHUqBvVtzAiEAhJFAQdhqRhI1dXoftI7A/sx73gJAWG1N
         let cases = [
             (good.as_str(), key.as_str(), None),
             (&good, &other_key, Some(("key", "is not the key of"))),
-            (&old, &old_key, Some(("certificate", "the certificate has expired"))),
+            (&old, &old_key, None),
             (VERSION_1, &key, None),
-            (&future, &future_key, Some(("certificate", "the certificate is not valid yet"))),
+            (&future, &future_key, None),
             ("", &key, Some(("certificate", "the file contains no certificate"))),
             (&key, &key, Some(("certificate", "the file contains no certificate"))),
             (&good, &good, Some(("key", "the file contains no private key"))),
@@ -304,6 +271,19 @@ evp3yqTq3GaIyLFi6CdeHUqBvVtzAiEAhJFAQdhqRhI1dXoftI7A/sx73gJAWG1N
     }
 
     #[test]
+    fn clients_do_not_accept_it_before_and_after_its_time() {
+        for (from, to, wrong) in [
+            (2020, 2200, None),
+            (2000, 2001, Some("it has expired; renew it")),
+            (2199, 2200, Some("it is not valid yet; check the clock")),
+        ] {
+            let (certificate, key) = pair(from, to);
+            let certificate = Certificate::from_pem((certificate + &key).as_bytes()).unwrap();
+            assert_eq!(certificate.untimely(), wrong, "{from} to {to}");
+        }
+    }
+
+    #[test]
     fn a_second_pair_has_a_key_of_another_kind() {
         let directory = TempDir::new().unwrap();
         let written = |name: &str, key: &KeyPair| {
@@ -323,7 +303,7 @@ evp3yqTq3GaIyLFi6CdeHUqBvVtzAiEAhJFAQdhqRhI1dXoftI7A/sx73gJAWG1N
         assert_eq!(with(same.clone()).unwrap_err().0, "also.key");
         let shown = with(KeyPairConfig { replaces: true, ..same.clone() }).unwrap();
         let expected = read_pair(&same.certificate, &same.key).unwrap_or_else(|_| panic!("it can be read"));
-        assert_eq!(shown.leaf(), expected.cert.first());
+        assert_eq!(shown.leaf().as_ref(), expected.cert.first());
         let wrong = KeyPairConfig { key: first.key.clone(), ..other.clone() };
         assert_eq!(with(wrong).unwrap_err().0, "also.key");
         let none = KeyPairConfig { certificate: first.key.clone(), ..other.clone() };
@@ -338,7 +318,7 @@ evp3yqTq3GaIyLFi6CdeHUqBvVtzAiEAhJFAQdhqRhI1dXoftI7A/sx73gJAWG1N
             (&[Scheme::ED25519, Scheme::ECDSA_NISTP256_SHA256], ECDSA),
             (&[Scheme::RSA_PSS_SHA256], ECDSA),
         ] {
-            let shown = certificate.clone().pair_for(schemes);
+            let shown = certificate.pair_for(schemes);
             assert_eq!(shown.key.algorithm(), expected, "{schemes:?}");
         }
     }

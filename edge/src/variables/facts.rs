@@ -79,6 +79,8 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) upstream: Option<&'a EarlierReply>,
     /// What a proxy has said of the connection.
     pub(crate) proxied: Option<&'a ProxyAddresses>,
+    /// The first line of a request that could not be read, which has no method and no target.
+    pub(crate) unread_line: &'a [u8],
     /// Fields in which somebody who is not trusted speaks of the client; they are not among `fields`.
     pub(crate) claims: Option<&'a HeaderMap>,
     /// Who has sent it: the client, or a proxy; `None`: nobody has looked.
@@ -211,7 +213,9 @@ impl<'a> Facts<'a> {
             KnownVariable::WeirVersion => text(env!("CARGO_PKG_VERSION")),
             KnownVariable::RequestMethod => return filled(request.method),
             // Nothing is known of a head that could not be read.
-            KnownVariable::Request if request.method.is_empty() => return None,
+            KnownVariable::Request if request.method.is_empty() => {
+                return (!request.unread_line.is_empty()).then_some(Cow::Borrowed(request.unread_line));
+            }
             KnownVariable::Request => {
                 Cow::Owned([request.method, request.target, request.protocol].join(" ").into_bytes())
             }

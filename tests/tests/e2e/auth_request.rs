@@ -49,6 +49,12 @@ access = ["deny 127.0.0.2"]
 auth_request = "/check"
 alias = "$DIR/files/"
 [[edge.site.location]]
+match = "/reading/"
+limit_except = ["GET"]
+auth_basic = { realm = "ours", file = "$DIR/users", checked = false }
+auth_request = "/check"
+alias = "$DIR/files/"
+[[edge.site.location]]
 match = "= /kept-check"
 pool = "app"
 internal = true
@@ -88,6 +94,8 @@ fn nginx(stack: &Stack) -> Nginx {
          location /login/ {{ auth_request /check; auth_request_set $to $upstream_http_location;
            auth_request_set $how $upstream_status; error_page 401 =302 $to?s=$how; alias {dir}/files/; }}
          location /both/ {{ deny 127.0.0.2; auth_request /check; alias {dir}/files/; }}
+         location /reading/ {{ auth_basic ours; auth_basic_user_file {dir}/users; auth_request /check;
+           alias {dir}/files/; limit_except GET {{ deny all; }} }}
          location = /by-method {{ internal; if ($request_method = POST) {{ return 403; }}
            if ($request ~ \"^HEAD \") {{ return 403; }} return 204; }}
          location /by-method/ {{ auth_request /by-method; alias {dir}/files/; }}",
@@ -166,6 +174,33 @@ fn the_page_may_look_at_the_method(stack: &Stack) {
         for mut client in [stack.connect(), nginx.connect()] {
             client.ask(method, "/by-method/a.txt", &[("Content-Length", "0")], b"").expect(expected);
         }
+    }
+}
+
+both_topologies!(nobody_is_asked_about_a_method_that_is_refused, WEIR);
+fn nobody_is_asked_about_a_method_that_is_refused(stack: &Stack) {
+    fs::create_dir_all(stack.directory().join("files")).unwrap();
+    fs::write(stack.directory().join("files/a.txt"), "a").unwrap();
+    fs::write(stack.directory().join("users"), "ann:{PLAIN}secret\n").unwrap();
+    let nginx = nginx(stack);
+    let password = ("Authorization", "Basic YW5uOnNlY3JldA==");
+    for (method, want, fields, expected) in [
+        ("GET", "", &[][..], 401),
+        ("GET", "status=401", &[password], 401),
+        ("GET", "", &[password], 200),
+        ("HEAD", "", &[password], 200),
+        ("POST", "status=401", &[], 403),
+        ("POST", "status=401", &[password], 403),
+        ("DELETE", "", &[password], 403),
+    ] {
+        let (cookie, mut asked) = (format!("want={want}"), Vec::new());
+        for mut client in [stack.connect(), nginx.connect()] {
+            let before = stack.oracle.calls("check");
+            let fields = [&[("Cookie", &*cookie)], fields].concat();
+            client.ask(method, "/reading/a.txt", &fields, b"").expect(expected);
+            asked.push(stack.oracle.calls("check") - before);
+        }
+        assert_eq!(asked[0], asked[1], "{method} {want}");
     }
 }
 

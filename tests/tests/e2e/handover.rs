@@ -2,7 +2,14 @@
 //! the same protocol.
 
 use std::fs;
+use std::io::{self, Read, Write};
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
 use weir_tests::{
@@ -235,6 +242,77 @@ fn a_new_process_that_does_not_start_changes_nothing(stack: &Stack) {
         stack.get("/count/here").expect(200);
     }
     fs::write(&file, settings).unwrap();
+}
+
+/// What a client of a socket in the file system gets.
+fn asked(socket: &Path) -> io::Result<String> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.write_all(b"GET /count/here HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply)?;
+    Ok(reply.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Asks there all the time, until it is told to end. What it got besides 200.
+fn asks_on(socket: PathBuf, end: Arc<AtomicBool>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    while !end.load(Relaxed) {
+        match asked(&socket) {
+            Ok(line) if line == "HTTP/1.1 200 OK" => {}
+            other => wrong.push(format!("{other:?}")),
+        }
+    }
+    wrong
+}
+
+both_topologies!(sockets_in_the_file_system_are_handed_over_and_removed, settings());
+fn sockets_in_the_file_system_are_handed_over_and_removed(stack: &Stack) {
+    let [first, second] = ["first.sock", "second.sock"].map(|name| stack.directory().join(name));
+    let file = stack.directory().join("weir.toml");
+    let plain = Settings::parse(&fs::read_to_string(&file).unwrap());
+    let listen = |more: &[String]| {
+        let all = [vec![stack.http().to_string()], more.to_vec()].concat();
+        plain.clone().with("edge.listen", all).write(&file);
+    };
+    let place = |socket: &Path| format!("unix:{}", socket.display());
+    let reload = || stack.ask_admin("POST", "/api/v1/reload", "").status;
+    listen(&[place(&first)]);
+    assert_eq!(reload(), 200);
+    let end = Arc::new(AtomicBool::new(false));
+    let visitors: Vec<_> = (0..3)
+        .map(|_| {
+            let (socket, end) = (first.clone(), end.clone());
+            thread::spawn(move || asks_on(socket, end))
+        })
+        .collect();
+    // What cannot be had changes nothing, in a reload or in a new process.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    listen(&[place(&first), place(&second), taken.local_addr().unwrap().to_string()]);
+    assert_eq!(reload(), 422);
+    assert!(!second.exists());
+    kill_process(stack.edge.id(), Signal::USR2).unwrap();
+    until("it has ended", || stack.edge.log().contains("the new process ended").then_some(()));
+    assert_eq!(asked(&first).unwrap(), "HTTP/1.1 200 OK");
+    listen(&[place(&first), place(&second)]);
+    assert_eq!(reload(), 200);
+    let mut successors = Successors::default();
+    let failed = started(&stack.edge).len();
+    kill_process(stack.edge.id(), Signal::USR2).unwrap();
+    let next = until("a new process is started", || started(&stack.edge).get(failed).copied());
+    successors.0.push(next);
+    assert!(stack.edge.wait().success());
+    until("all have asked it", || asked(&first).ok());
+    end.store(true, Relaxed);
+    for visitor in visitors {
+        assert_eq!(visitor.join().unwrap(), Vec::<String>::new());
+    }
+    // What the settings no longer name is gone.
+    assert!(asked(&second).is_ok());
+    listen(&[place(&first)]);
+    assert_eq!(reload(), 200);
+    assert!(!second.exists() && first.exists());
+    self::end(next);
+    assert!(!first.exists(), "the last process removes the files that the first one made");
 }
 
 #[test]

@@ -14,8 +14,8 @@ const WEIR: &str = r#"
 listen = [{ address = "$HTTP", http2 = true }]
 access_log = "off"
 trusted_proxies = ["127.0.0.1"]
-log_formats = { plain = "FORMAT", js = { text = '{"a":"$arg_x","u":"$http_user_agent","n":"$http_x_nothing"}', escape = "json" }, raw = { text = "$http_user_agent|$status", escape = "none" }, times = "$request_uri|$upstream_status|$upstream_addr|$upstream_connect_time|$upstream_header_time|$upstream_response_time|$gzip_ratio|$request_length|$ssl_protocol", short = "$request_uri $status $upstream_cache_status $bytes_sent $request_id" }
-logs = [{ to = "$DIR/edge.log", format = "short" }]
+log_formats = { plain = "FORMAT", js = { text = '{"a":"$arg_x","u":"$http_user_agent","n":"$http_x_nothing"}', escape = "json" }, raw = { text = "$http_user_agent|$status", escape = "none" }, times = "$request_uri|$upstream_status|$upstream_addr|$upstream_connect_time|$upstream_header_time|$upstream_response_time|$gzip_ratio|$request_length|$ssl_protocol", head = "$request|$status", short = "$request_uri $status $upstream_cache_status $bytes_sent $request_id" }
+logs = [{ to = "$DIR/edge.log", format = "short" }, { to = "$DIR/heads.log", format = "head" }]
 [[edge.map]]
 variable = "mapped"
 from = "$status"
@@ -147,8 +147,24 @@ fn a_malformed_request_is_in_the_logs_of_the_default_site(stack: &Stack) {
     let mut client = stack.connect();
     client.send("nonsense\r\n\r\n");
     client.response("GET").expect(400);
-    let line = &lines(&stack.directory().join("edge.log"), 1)[0];
-    assert!(line.starts_with("- 400 - "), "{line}");
+    let file = stack.directory().join("edge.log");
+    assert!(lines(&file, 1)[0].starts_with("- 400 - "), "{:?}", lines(&file, 1));
+    // As in nginx, what there is of the request line.
+    let table: &[(&[u8], &str)] = &[
+        (b"GET /x HTTP/1.1\r\nno field\r\n\r\n", "GET /x HTTP/1.1|400"),
+        (b"\r\nGET /x HTTP/9.9\r\n\r\n", "GET /x HTTP/9.9|505"),
+        (b"\x16\x03\x01\"\xff\n", "\\x16\\x03\\x01\\x22\\xFF|400"),
+    ];
+    for (sent, _) in table {
+        let mut client = stack.connect();
+        client.send(sent);
+        client.rest();
+    }
+    let logged = lines(&stack.directory().join("heads.log"), 1 + table.len());
+    assert_eq!(logged[0], "nonsense|400");
+    for (line, (_, expected)) in logged[1..].iter().zip(table) {
+        assert_eq!(line, expected);
+    }
 }
 
 both_topologies!(a_place_that_knows_the_client_logs_that_one, settings());
@@ -226,6 +242,12 @@ fn a_rotated_log_is_opened_again(stack: &Stack) {
     client.get("/page/count/a");
     assert_eq!(lines(&file, 1).len(), 1);
     assert_eq!(lines(&old, 1).len(), 1);
+    // Some rotate by a reload, which opens them again in nginx too.
+    fs::rename(&file, &old).unwrap();
+    stack.edge.hang_up();
+    until("the file is there again after a reload", || file.exists().then_some(()));
+    client.get("/page/count/a");
+    assert_eq!(lines(&file, 1).len(), 1);
 }
 
 const ERRORS: &str = r#"

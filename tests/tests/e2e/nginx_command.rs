@@ -281,3 +281,29 @@ fn logs_are_opened_again_and_the_pid_file_is_removed_although_requests_have_less
     assert_eq!(process.wait().code(), Some(0));
     assert!(!pid.exists());
 }
+
+#[test]
+fn a_reload_moves_the_error_log_or_changes_nothing() {
+    let port = free_port();
+    let directory = directory(&serving(port, "off"));
+    let mut command = Command::new(binary("weir"));
+    command.arg("nginx").arg("-p").arg(directory.path()).args(["-c", "nginx.conf"]);
+    let server = Process::start("nginx", &mut command, directory.path());
+    server.wait_until("it serves", || answers(port));
+    let text = |name: &str| fs::read_to_string(directory.path().join(name)).unwrap_or_default();
+    let reload = |log: &str| {
+        let changed = serving(port, "off").replace("error_log error.log;", &format!("error_log {log};"));
+        fs::write(directory.path().join("nginx.conf"), changed).unwrap();
+        server.hang_up();
+    };
+    reload("none/error.log");
+    until("it is refused", || text("error.log").contains("none/error.log\" failed").then_some(()));
+    reload("other.log warn");
+    until("it has moved", || directory.path().join("other.log").exists().then_some(()));
+    fs::write(directory.path().join("nginx.conf"), "events { } }").unwrap();
+    server.hang_up();
+    until("lines go there", || text("other.log").contains("settings not reloaded").then_some(()));
+    assert_eq!(text("error.log").matches("settings not reloaded").count(), 1);
+    assert!(answers(port));
+    assert!(server.terminate().success());
+}

@@ -187,6 +187,37 @@ fn a_reload_takes_good_certificates_and_refuses_bad_ones() {
 }
 
 #[test]
+fn a_renewed_certificate_is_shown_without_a_reload_and_an_expired_one_stops_nobody() {
+    let secure = Secure::start("", |directory| {
+        let old = Certificate::write_expired(directory.path(), &["old.test"]);
+        format!("[[edge.site]]\nserver_name = [\"old.test\"]\nroot = \"/\"\ntls = {}\n", old.setting())
+    });
+    let mut kept = secure.connect();
+    kept.get("/count/a").expect(200);
+    assert!(secure.stack.log().contains("old.test.pem`: it has expired; renew it"));
+    let shows = |name: &str, certificate: &Certificate| {
+        Client::over_tls(secure.address(), name, &certificate.client(&["http/1.1"])).is_ok()
+    };
+    // As a program that renews does: the certificate, a moment later its key. Nobody tells Weir.
+    let renewed = Certificate::write(secure.directory.path(), &["old.test"]);
+    let key = fs::read(&renewed.key).unwrap();
+    let fresh = Certificate::write(secure.directory.path(), &["localhost"]);
+    fs::write(&renewed.key, key).unwrap();
+    until("both are shown", || (shows("localhost", &fresh) && shows("old.test", &renewed)).then_some(()));
+    assert!(!shows("localhost", &secure.certificate));
+    // A key that does not belong to it, and a file that is gone.
+    let stray = Certificate::write(secure.directory.path(), &["stray.test"]);
+    fs::copy(&stray.key, &fresh.key).unwrap();
+    fs::remove_file(&renewed.certificate).unwrap();
+    until("that is said", || {
+        let said = |text: &str| secure.stack.log().contains(text);
+        (said("is not the key of") && said("old.test.pem`: No such file")).then_some(())
+    });
+    assert!(shows("localhost", &fresh) && shows("old.test", &renewed), "what was there stays");
+    kept.get("/count/a").expect(200);
+}
+
+#[test]
 fn the_wrong_protocol_ends_quickly_with_an_answer() {
     let secure = Secure::start("", |_| String::new());
     // HTTP where TLS is spoken.

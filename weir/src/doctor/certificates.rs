@@ -11,17 +11,23 @@ const SOON: Duration = Duration::from_secs(14 * 86_400);
 pub(super) fn examine(patient: &Patient<'_>, findings: &mut Vec<Diagnosis>) {
     let now = SystemTime::now();
     for certificate in edge::certificate_ends(&patient.settings.edge) {
-        let left = certificate.ends.duration_since(now).unwrap_or_default();
-        if left < SOON {
-            findings.push(Diagnosis::warning(
-                certificate.setting,
-                format!(
-                    "the certificate in `{}` ends in {} days",
-                    certificate.file.display(),
-                    left.as_secs() / 86_400
-                ),
-                "renew it; Weir takes it over by itself. Or let it come by itself: tls = \"auto\"",
-            ));
+        const REMEDY: &str =
+            "renew it; Weir takes it over by itself. Or let it come by itself: tls = \"auto\"";
+        let (file, setting) = (certificate.file.display(), certificate.setting);
+        match certificate.ends.duration_since(now) {
+            Err(_) => {
+                findings.push(Diagnosis::error(
+                    setting,
+                    format!("the certificate in `{file}` has expired"),
+                    REMEDY,
+                ));
+            }
+            Ok(left) if left < SOON => {
+                let days = left.as_secs() / 86_400;
+                let text = format!("the certificate in `{file}` ends in {days} days");
+                findings.push(Diagnosis::warning(setting, text, REMEDY));
+            }
+            Ok(_) => {}
         }
     }
 }

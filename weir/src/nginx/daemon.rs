@@ -6,10 +6,12 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nginx_front::Program;
 use process::program;
+use process::reload::ReloadReport;
 use process::shutdown::Shutdown;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -49,11 +51,12 @@ pub(super) fn run(arguments: Arguments, configuration: Configuration) -> anyhow:
         // The process may have been made leader of a session before; then nothing is to be left.
         let _ = rustix::process::setsid();
     }
-    let log = error_log(&arguments, &program, &configuration);
+    let log = ProcessLog::default();
     let mut terminal = None;
-    if let Some(log) = &log {
+    if let Some(path) = error_log(&arguments, &program, &configuration) {
         terminal = Some(File::from(std::io::stderr().as_fd().try_clone_to_owned()?));
-        open_log(log)?;
+        log.prepare(path).map_err(anyhow::Error::msg)?;
+        log.take_over();
         lines.iter().for_each(|line| eprintln!("{line}"));
     }
     let user = user::of(&program).map_err(anyhow::Error::msg)?;
@@ -65,12 +68,13 @@ pub(super) fn run(arguments: Arguments, configuration: Configuration) -> anyhow:
     };
     let pid = pid_file(&program);
     let code = program::run_with_threads("weir", on_thread, async |shutdown| {
-        let started = run::start(loaded, again(arguments), shutdown.clone(), None).await;
+        let started = run::start(loaded, again(arguments, log.clone()), shutdown.clone(), None).await;
         if let (Err(error), Some(terminal)) = (&started, &mut terminal) {
             let _ = writeln!(terminal, "nginx: [emerg] {error:#}");
         }
         drop(terminal.take());
-        let running = started?;
+        let mut running = started?;
+        running.reload = with_log(running.reload, log.clone());
         fs::write(&pid, format!("{}\n", std::process::id()))
             .map_err(|error| anyhow::anyhow!("[emerg] open() \"{pid}\" failed: {error}"))?;
         obey_apart(shutdown, pid.clone(), log)?;
@@ -91,15 +95,33 @@ fn forget(pid: &str) {
 }
 
 /// Reads the file again, for a reload.
-fn again(arguments: Arguments) -> run::Source {
-    Box::new(move || reloaded(&arguments))
+fn again(arguments: Arguments, log: ProcessLog) -> run::Source {
+    Box::new(move || reloaded(&arguments, &log))
 }
 
-fn reloaded(arguments: &Arguments) -> Result<ServiceSettings, String> {
+fn reloaded(arguments: &Arguments, log: &ProcessLog) -> Result<ServiceSettings, String> {
     let configuration = files::read(arguments)?;
     let outcome = load::settings(&configuration, arguments.lenient);
     let lines = outcome.lines().cloned().collect::<Vec<_>>().join("\n");
-    outcome.into_running().map(|(loaded, _)| loaded).ok_or(lines)
+    let (loaded, program) = outcome.into_running().ok_or(lines)?;
+    if let Some(path) = error_log(arguments, &program, &configuration) {
+        log.prepare(path)?;
+    }
+    Ok(loaded)
+}
+
+/// A reload that changes where the error log goes, too.
+fn with_log(
+    mut reload: Box<dyn FnMut() -> ReloadReport>,
+    log: ProcessLog,
+) -> Box<dyn FnMut() -> ReloadReport> {
+    Box::new(move || {
+        let report = reload();
+        if report.reloaded {
+            log.take_over();
+        }
+        report
+    })
 }
 
 /// Where the error log goes, if not to stderr: the file's own line counts before `-e`.
@@ -110,12 +132,47 @@ fn error_log(arguments: &Arguments, program: &Program, configuration: &Configura
     Some(if path.starts_with('/') { path } else { format!("{}{path}", configuration.options.prefix) })
 }
 
-/// Lets stderr end in this file.
-fn open_log(path: &str) -> anyhow::Result<()> {
-    let file = OpenOptions::new().create(true).append(true).open(path);
-    let file = file.map_err(|error| anyhow::anyhow!("[emerg] open() \"{path}\" failed: {error}"))?;
-    rustix::stdio::dup2_stderr(&file)?;
-    Ok(())
+/// The file that stderr ends in, if it ends in one. All clones are the same.
+#[derive(Clone, Default)]
+struct ProcessLog(Arc<Mutex<LogFiles>>);
+
+#[derive(Default)]
+struct LogFiles {
+    path: Option<String>,
+    /// Opened for settings that are not yet in force.
+    next: Option<(String, File)>,
+}
+
+impl ProcessLog {
+    /// Opens the file, and changes nothing yet.
+    fn prepare(&self, path: String) -> Result<(), String> {
+        let file = OpenOptions::new().create(true).append(true).open(&path);
+        let file = file.map_err(|error| format!("[emerg] open() \"{path}\" failed: {error}"))?;
+        self.files().next = Some((path, file));
+        Ok(())
+    }
+
+    /// From now on stderr ends in the file that was prepared last.
+    fn take_over(&self) {
+        let mut files = self.files();
+        let Some((path, file)) = files.next.take() else { return };
+        match rustix::stdio::dup2_stderr(&file) {
+            Ok(()) => files.path = Some(path),
+            Err(error) => tracing::error!(%error, "the error log stays where it was"),
+        }
+    }
+
+    /// Opens the file again: it has been moved.
+    fn reopen(&self) -> Result<(), String> {
+        let Some(path) = self.files().path.clone() else { return Ok(()) };
+        self.prepare(path)?;
+        self.take_over();
+        Ok(())
+    }
+
+    fn files(&self) -> MutexGuard<'_, LogFiles> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Starts this program again without the terminal, and waits until it serves or has failed.
@@ -164,7 +221,7 @@ impl Signals {
 
 /// Obeys signals on a thread of its own, which keeps the rights of the one that starts it: those of `user`
 /// may not be enough to open a log again, or to remove the pid file.
-fn obey_apart(shutdown: Shutdown, pid: String, log: Option<String>) -> anyhow::Result<()> {
+fn obey_apart(shutdown: Shutdown, pid: String, log: ProcessLog) -> anyhow::Result<()> {
     let obeying = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -181,14 +238,14 @@ fn obey_apart(shutdown: Shutdown, pid: String, log: Option<String>) -> anyhow::R
 }
 
 /// QUIT lets requests finish; TERM and INT stop at once; USR1 opens the logs again.
-async fn obey(mut signals: Signals, shutdown: Shutdown, pid: String, log: Option<String>) {
+async fn obey(mut signals: Signals, shutdown: Shutdown, pid: String, log: ProcessLog) {
     loop {
         tokio::select! {
             _ = signals.quit.recv() => shutdown.begin(),
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
             _ = signals.reopen.recv() => {
-                if let Some(Err(error)) = log.as_deref().map(open_log) {
+                if let Err(error) = log.reopen() {
                     tracing::error!("{error}");
                 }
             }

@@ -75,9 +75,14 @@ impl ServerTlsConfig {
         Ok(Arc::new(config))
     }
 
-    fn roots(&self) -> Result<RootCertStore, TlsMistake> {
+    /// The file of those who must have signed.
+    pub(crate) fn ca_file(&self) -> Option<&Path> {
         let system = || SYSTEM_CA.iter().map(Path::new).find(|path| path.exists());
-        let file = self.ca.as_deref().or_else(system).ok_or_else(|| {
+        self.ca.as_deref().or_else(system)
+    }
+
+    fn roots(&self) -> Result<RootCertStore, TlsMistake> {
+        let file = self.ca_file().ok_or_else(|| {
             ("ca", "this system has no list of those whom it trusts; name a file".to_owned())
         })?;
         let mut roots = RootCertStore::empty();

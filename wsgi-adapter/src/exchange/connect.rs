@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net;
 use std::path::Path;
@@ -13,13 +14,15 @@ use bytes::BytesMut;
 use process::nofile::{self, Purpose};
 use socket2::{Domain, SockAddr, SockRef, Type};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
-use tokio::net::{TcpStream, UnixStream, lookup_host, tcp, unix};
+use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::client::TlsStream;
 use tokio_util::io::poll_read_buf;
 
 use crate::address::{Address, Endpoint};
+use crate::config::ServerTlsConfig;
 use crate::error::ServerError;
+use crate::exchange::look_up::HostAddresses;
 use crate::exchange::secure::ServerTls;
 
 /// What is read from a server at once, so the most of a chunk to the edge.
@@ -246,14 +249,27 @@ impl AsyncWrite for Writer<'_> {
     }
 }
 
+/// What connections to a pool's servers need besides their addresses.
+#[derive(Debug)]
+pub(crate) struct ConnectMeans {
+    pub(crate) tls: ServerTls,
+    pub(crate) hosts: HostAddresses,
+}
+
+impl ConnectMeans {
+    pub(crate) fn new(tls: Option<&ServerTlsConfig>) -> Self {
+        Self { tls: ServerTls::new(tls), hosts: HostAddresses::default() }
+    }
+}
+
 /// Connects until `until` at the latest. A name is looked up each time, and all its addresses are tried in
 /// turn.
 pub(crate) async fn connect(
     address: &Address,
-    tls: &ServerTls,
+    ConnectMeans { tls, hosts }: &ConnectMeans,
     until: Instant,
 ) -> Result<Socket, ServerError> {
-    let socket = connect_plain(address.endpoint(), until).await?;
+    let socket = connect_plain(address.endpoint(), hosts, until).await?;
     socket.may_be_for(Purpose::Request).map_err(refused)?;
     match (socket, address.tls_host()) {
         (Socket::Tcp(tcp), Some(host)) => {
@@ -264,26 +280,31 @@ pub(crate) async fn connect(
     }
 }
 
-async fn connect_plain(endpoint: &Endpoint, until: Instant) -> Result<Socket, ServerError> {
+async fn connect_plain(
+    endpoint: &Endpoint,
+    hosts: &HostAddresses,
+    until: Instant,
+) -> Result<Socket, ServerError> {
     match endpoint {
         Endpoint::Unix(path) => connect_unix(path).map(Socket::Unix).map_err(refused),
         // What it stands for is connected to.
         Endpoint::Srv(_) => Err(ServerError::Lookup(io::ErrorKind::Unsupported.into())),
-        Endpoint::Tcp { host, port } => Box::pin(connect_tcp(host, *port, until)).await.map(Socket::Tcp),
+        Endpoint::Tcp { host, port } => {
+            let addresses = hosts.find(host, until).await?;
+            Box::pin(connect_tcp(&addresses, *port, until)).await.map(Socket::Tcp)
+        }
     }
 }
 
-async fn connect_tcp(host: &str, port: u16, until: Instant) -> Result<TcpStream, ServerError> {
-    let found = timeout_at(until, lookup_host((host, port))).await;
-    let addresses: Vec<_> =
-        found.map_err(|_| ServerError::ConnectTimeout)?.map_err(ServerError::Lookup)?.collect();
-    let mut error = ServerError::Lookup(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
-    for (tried, address) in (0u32..).zip(&addresses) {
+/// Tries all of these addresses, of which there is at least one.
+async fn connect_tcp(addresses: &[IpAddr], port: u16, until: Instant) -> Result<TcpStream, ServerError> {
+    let mut error = ServerError::ConnectTimeout;
+    for (tried, address) in (0u32..).zip(addresses) {
         // A silent address leaves its share of the time to the others.
         let left = u32::try_from(addresses.len()).unwrap_or(u32::MAX).saturating_sub(tried).max(1);
         let now = Instant::now();
         let share = now + until.saturating_duration_since(now) / left;
-        match timeout_at(share, TcpStream::connect(address)).await {
+        match timeout_at(share, TcpStream::connect((*address, port))).await {
             Ok(Ok(stream)) => {
                 stream.set_nodelay(true).map_err(ServerError::Connect)?;
                 return Ok(stream);

@@ -32,7 +32,7 @@ impl NewConnection<'_> {
         let (idle, dialect, place) = (&pool.idle, outgoing.dialect, server.address.as_str());
         let begun = Instant::now();
         let until = exchange.deadline.within(exchange.config.connect_timeout.0);
-        let mut connected = pin!(connect(&server.address, &pool.tls, until));
+        let mut connected = pin!(connect(&server.address, &pool.means, until));
         let connected = if dialect.keeps_connections() {
             idle.make_room(place);
             idle.beside(place, &mut connected).await

@@ -94,7 +94,7 @@ async fn ask(pool: &Pool, server: &Server, settings: &CheckConfig) -> Result<Rep
         progress: &mut progress,
     };
     let asking = async {
-        let connection = Connection::new(connect(&server.address, &pool.tls, until).await?);
+        let connection = Connection::new(connect(&server.address, &pool.means, until).await?);
         exchange.run(connection, outgoing).await
     };
     // A server that takes few connections is not ill because others are kept open.

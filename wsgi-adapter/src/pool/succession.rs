@@ -19,8 +19,19 @@ impl Pool {
 
     /// Puts the servers of a pool that is new to use.
     pub(crate) fn start(self: &Arc<Self>) {
+        self.read_tls();
         for entry in &self.entries() {
             self.begin(entry, None);
+        }
+    }
+
+    /// Reads what handshakes need on this thread, which may have more rights than those that shake hands.
+    pub(super) fn read_tls(&self) {
+        let is_secure = |server: &ServerConfig| server.address.tls_host().is_some();
+        if self.config.servers.iter().any(is_secure)
+            && let Err(why) = self.means.tls.renew()
+        {
+            tracing::warn!(pool = self.config.name, "`tls` cannot be used: {why}");
         }
     }
 
@@ -32,6 +43,7 @@ impl Pool {
     /// Says that they name it, again or still.
     pub(crate) fn stays(&self) {
         self.leaving.store(false, Ordering::Relaxed);
+        self.read_tls();
     }
 
     pub(crate) fn is_leaving(&self) -> bool {
@@ -41,6 +53,7 @@ impl Pool {
     /// Takes the place of `before`, whose requests finish there: what is known of servers that stay is kept,
     /// and so are those that were added while it ran.
     pub(crate) fn succeed(self: &Arc<Self>, before: &Self) {
+        self.read_tls();
         let entries = {
             let (old, mut state) = (before.state.lock(), self.state.lock());
             state.next_id = old.next_id;

@@ -4,27 +4,22 @@ use std::fs;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
 
 use super::ListenError;
+use crate::handover::sockets::{self, SocketPlace};
+use crate::handover::{self, socket_files};
 
-/// A socket's file, and which one it is: another process may have put its own in its place.
-struct SocketFile {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
-}
-
-/// The files of this process's sockets.
-static FILES: Mutex<Vec<SocketFile>> = Mutex::new(Vec::new());
-
-/// Listens on a socket at `path`. What serves connections knows one type of sockets, so the socket is handed
-/// out as that; it has no address, which is how [`accepts_unix`] tells it from others.
+/// Listens on a socket at `path`; one that was handed over is taken as it is. What serves connections knows
+/// one type of sockets, so the socket is handed out as that; it has no address, which is how [`accepts_unix`]
+/// tells it from others.
 pub fn unix(path: &str, setting: &str) -> Result<TcpListener, ListenError> {
-    let listener = bind(Path::new(path));
+    let listener = match take(Path::new(path)) {
+        Some(handed_over) => Ok(handed_over),
+        None => bind(Path::new(path)),
+    };
     let listener = listener.map_err(|error| ListenError::new(&format!("unix:{path}"), setting, error))?;
     Ok(TcpListener::from(OwnedFd::from(listener)))
 }
@@ -34,14 +29,20 @@ pub fn accepts_unix(listener: &TcpListener) -> bool {
     listener.local_addr().is_err()
 }
 
-/// Removes the files of this process's sockets.
-pub fn remove_files() {
-    for file in std::mem::take(&mut *FILES.lock().unwrap_or_else(PoisonError::into_inner)) {
-        let is_ours = |found: fs::Metadata| (found.dev(), found.ino()) == (file.device, file.inode);
-        if fs::symlink_metadata(&file.path).is_ok_and(is_ours) {
-            let _ = fs::remove_file(&file.path);
-        }
+/// The socket at this path is closed: removes its file, if it is this process's.
+pub(super) fn forget(path: &Path) {
+    sockets::forget(SocketPlace::File(path));
+    socket_files::forget(path);
+}
+
+/// A socket that was handed over. Its file is removed at the end, unless systemd has made it.
+fn take(path: &Path) -> Option<UnixListener> {
+    let listener = sockets::take_unix(path)?;
+    if handover::owns_file(path) {
+        // It is there, or nobody finds it.
+        let _ = socket_files::remember(path);
     }
+    Some(listener)
 }
 
 fn bind(path: &Path) -> io::Result<UnixListener> {
@@ -55,16 +56,15 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     };
     fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
     listener.set_nonblocking(true)?;
-    let found = fs::symlink_metadata(path)?;
-    let file = SocketFile { path: path.to_owned(), device: found.dev(), inode: found.ino() };
-    FILES.lock().unwrap_or_else(PoisonError::into_inner).push(file);
+    socket_files::remember(path)?;
+    sockets::remember(listener.try_clone().map(OwnedFd::from));
     Ok(listener)
 }
 
-/// Whether nobody listens there, or the process that this one replaces does.
+/// Whether nobody listens there, or an older version does that this process replaces.
 fn is_free(path: &Path) -> bool {
     let is_refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    crate::handover::replaces() || UnixStream::connect(path).err().is_some_and(is_refused)
+    handover::replaces_older() || UnixStream::connect(path).err().is_some_and(is_refused)
 }
 
 #[cfg(test)]
@@ -82,8 +82,12 @@ mod tests {
         assert!(unix(text, "edge.listen").unwrap_err().is_taken());
         drop(first);
         let second = unix(text, "edge.listen").unwrap();
+        forget(&path);
+        assert!(!path.exists());
+        drop(second);
+        let second = unix(text, "edge.listen").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o666);
-        remove_files();
+        socket_files::remove();
         assert!(!path.exists());
         drop(second);
     }

@@ -36,6 +36,7 @@ fn rewritten(rewrite: &ReplyRewrite, name: HeaderName, value: &str) -> String {
         body: None,
         upstream: None,
         proxied: None,
+        unread_line: b"",
         claims: None,
         peer: None,
         endless: None,

@@ -51,6 +51,7 @@ fn with_facts<T>(path: &str, query: Option<&str>, values: &Values, run: impl FnO
         body: None,
         upstream: None,
         proxied: None,
+        unread_line: b"",
         claims: None,
         peer: None,
         endless: None,

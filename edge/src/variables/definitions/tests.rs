@@ -52,6 +52,7 @@ fn value(definitions: &Definitions, template: &str, host: &str, client: &str, fi
         body: None,
         upstream: None,
         proxied: None,
+        unread_line: b"",
         claims: None,
         peer: None,
         endless: None,

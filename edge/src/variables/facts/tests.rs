@@ -46,6 +46,7 @@ fn facts<'a>(fields: &'a HeaderMap, values: &'a Values) -> Facts<'a> {
         body: None,
         upstream: None,
         proxied: None,
+        unread_line: b"",
         claims: None,
         peer: None,
         endless: None,
