@@ -147,6 +147,21 @@ def test_the_reply_to_a_change_says_that_its_purge_is_over(site: Running) -> Non
     assert site.get("/unions/").body == past(site, "/unions/")[1]
 
 
+def test_cookies_of_flags_make_no_page_private() -> None:
+    """django-waffle gives each visitor a cookie for each flag by percent: the rest of the site is not about them."""
+    from django.conf import settings
+    from django.test import override_settings
+
+    from weir_server.django.site import Flags, cache
+
+    waffle = "waffle.middleware.WaffleMiddleware"
+    assert cache(Flags())["cookies"]["ignore"] == ["csrftoken"]
+    with override_settings(MIDDLEWARE=[*settings.MIDDLEWARE, waffle]):
+        assert cache(Flags())["cookies"]["ignore"] == ["csrftoken", "dwf_*"]
+    with override_settings(MIDDLEWARE=[waffle], WAFFLE_COOKIE="flag-%s"):
+        assert cache(Flags())["cookies"]["ignore"] == ["csrftoken", "flag-*"]
+
+
 def test_print_config_is_a_settings_file(site: Running, tmp_path: Path) -> None:
     command = [sys.executable, "manage.py", "weir", "--print-config", "--trusted-proxy", "10.0.0.0/8"]
     done = subprocess.run(command, cwd=site.site, env=site.env, capture_output=True, text=True, check=True)  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ POOL = "app"
 # Where `weir run` finds the server, if the settings are kept as a file; `weir serve` uses a socket of its own.
 SOCKET = "unix:/run/weir/app.sock"
 LOCALE = "django.middleware.locale.LocaleMiddleware"
+WAFFLE = "waffle.middleware.WaffleMiddleware"
 # Files that are uploaded do not count in DATA_UPLOAD_MAX_MEMORY_SIZE.
 SMALLEST_BODY = 10 * 1024 * 1024
 # What Weir takes for a language, and how many of them. Browsers do not ask for others, such as ca@valencia.
@@ -97,6 +98,9 @@ def cache(flags: Flags) -> dict[str, Any]:
         "personal": [settings.SESSION_COOKIE_NAME, "messages"],
         "ignore": [settings.CSRF_COOKIE_NAME],
     }
+    if WAFFLE in settings.MIDDLEWARE:
+        # A page that asks by it sets it each time, so nobody else gets that page; all others are the same for all.
+        cookies["ignore"].append(str(getattr(settings, "WAFFLE_COOKIE", "dwf_%s")).replace("%s", "*"))
     found: dict[str, Any] = {"ttl": flags.ttl}
     if settings.USE_I18N:
         cookies["split"] = [settings.LANGUAGE_COOKIE_NAME]
