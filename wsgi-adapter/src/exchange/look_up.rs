@@ -35,7 +35,7 @@ pub(crate) struct HostAddresses {
 
 #[derive(Debug, Default)]
 struct KnownName {
-    /// LookUpOutcome last; empty: nothing yet.
+    /// What was found last; empty: nothing yet.
     addresses: Addresses,
     /// The look-up before failed or was slow: nobody waits for the next.
     is_ailing: bool,
