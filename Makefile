@@ -44,7 +44,7 @@ soak: ## an hour of visitors, purges, reloads, ends and losses at once (MINUTES=
 simulate: ## play the real services in many simulated worlds with faults (docs/simulator.md)
 	@deploy/setup/simulate.sh
 
-fuzz: ## fuzz each parser for half a minute (the build takes some minutes)
+fuzz: ## fuzz each parser for half a minute (the build takes some minutes; TARGETS="head uri" takes one)
 	@deploy/setup/fuzz.sh
 
 rfcs: ## count the MUSTs of the RFCs that are cited at code and test (builds duvet once; docs/rfcs.md)

@@ -43,6 +43,8 @@ pub use config::{Config, RedisConfig, WrongSetting};
 #[doc(hidden)]
 pub use entry::record::fuzzed::read_record;
 pub use metrics::Metrics;
+#[doc(hidden)]
+pub use purges::message::fuzzed::read_purge;
 pub use reach::reach_redis;
 pub use service::Node;
 

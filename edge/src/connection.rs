@@ -5,7 +5,7 @@ pub(crate) mod client_check;
 pub(crate) mod client_socket;
 pub(crate) mod client_variables;
 pub(crate) mod clock;
-mod distinguished_name;
+pub(crate) mod distinguished_name;
 pub(crate) mod pace;
 pub(crate) mod proxied;
 pub(crate) mod stream;

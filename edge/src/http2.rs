@@ -7,7 +7,7 @@
 
 mod blocks;
 mod exchange;
-mod head;
+pub(crate) mod head;
 mod link;
 mod reply;
 mod session;

@@ -34,10 +34,18 @@ pub mod settings;
 mod tls;
 pub mod variables;
 
+#[doc(hidden)]
+pub use crate::http2::head::fuzzed::read_twin;
+#[doc(hidden)]
+pub use crate::purge::target::fuzzed::name_pages;
 pub use ::admin::healthcheck;
 #[doc(hidden)]
 pub use access::htpasswd::fuzzed::read_passwords;
 pub use acme::check::check_state;
+#[doc(hidden)]
+pub use coding::gunzip::fuzzed::decompress;
+#[doc(hidden)]
+pub use connection::distinguished_name::fuzzed::read_name;
 pub use edge::{Edge, StartError, check};
 pub use listen::listeners::Listeners;
 #[doc(hidden)]

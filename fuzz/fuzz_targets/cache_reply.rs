@@ -4,7 +4,7 @@
 #![no_main]
 
 use std::sync::LazyLock;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_cache::{Policy, ReplyParts, RequestParts, Use, Verdict, fields, revalidate, tags};
@@ -34,7 +34,9 @@ fuzz_target!(|bytes: &[u8]| {
             personal,
             request_time: now,
         };
-        let Verdict::Store(lifetime) = POLICY.reply(&parts, now) else { continue };
+        let verdict = POLICY.reply(&parts, now);
+        forbidden(&parts, now, &verdict);
+        let Verdict::Store(lifetime) = verdict else { continue };
         assert!(lifetime.use_at(lifetime.age) != Use::Dead, "stored, and dead at once");
         assert!(lifetime.shared || !personal, "one visitor's page is for all");
         let stored = fields::stored_headers(reply, now);
@@ -46,7 +48,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(updated.contains_key("date"));
     }
     let mut request = HeaderMap::new();
-    let conditional = revalidate::make_conditional(&mut request, &[reply, newer]);
+    let conditional = revalidate::make_conditional(&mut request, &[reply, newer], now);
     assert_eq!(conditional, !request.is_empty());
     let post = RequestParts {
         method: &Method::POST,
@@ -62,3 +64,29 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(url.starts_with(b"https://h/"), "another origin's page");
     }
 });
+
+/// Fields that come before Cache-Control.
+const TARGETED: [&str; 3] = ["x-accel-expires", "weir-cache-control", "cdn-cache-control"];
+
+/// No reply is stored, or for more people, because a field is added that forbids it.
+fn forbidden(reply: &ReplyParts<'_>, now: SystemTime, before: &Verdict) {
+    let with = |name: &'static str, value: &'static str| {
+        let mut headers = reply.headers.clone();
+        headers.append(name, HeaderValue::from_static(value));
+        POLICY.reply(&ReplyParts { headers: &headers, ..*reply }, now)
+    };
+    assert!(matches!(with("vary", "*"), Verdict::DoNotStore(_)));
+    if !TARGETED.iter().any(|name| reply.headers.contains_key(*name)) {
+        assert!(matches!(with("cache-control", "private"), Verdict::DoNotStore(_)));
+    }
+    for (name, value) in [("set-cookie", "a=b"), ("vary", "cookie"), ("cache-control", "no-cache")] {
+        match (before, with(name, value)) {
+            (_, Verdict::DoNotStore(_)) => {}
+            (Verdict::Store(before), Verdict::Store(after)) => {
+                assert!(before.shared || !after.shared, "{name}: {value}");
+                assert!(after.ttl <= before.ttl, "{name}: {value}");
+            }
+            (Verdict::DoNotStore(reason), Verdict::Store(_)) => panic!("{name}: {value} lifts {reason:?}"),
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The chunked decoder says the same of a body whole and byte by byte, and never hands out more than came.
 #![no_main]
 
-use http1::chunked::{Decoder, MalformedChunk, ChunkStep};
+use http1::chunked::{ChunkStep, Decoder, MalformedChunk};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,8 +1,8 @@
-//! What the head reader takes, `httparse` takes and reads the same in it, if it knows the version; and no cut
-//! changes what the reader says.
+//! What the head reader takes, `httparse` takes and reads the same in it, if it knows the version, with the
+//! length of the body; and no cut changes what the reader says.
 #![no_main]
 
-use http1::head::{Head, KnownField, Limits, Progress, Refusal, Version, read};
+use http1::head::{Framing, Head, KnownField, Limits, Progress, Refusal, Version, read};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -63,4 +63,22 @@ fn agrees_with_httparse(bytes: &[u8], head: &Head<'_>, consumed: usize) {
         }
     }
     assert_eq!(ours.next(), None);
+    assert_eq!(framing(theirs.headers), Some(head.framing));
+}
+
+/// How long the body is by what another reader found, in the plainest way that RFC 9112 section 6.3 allows.
+/// None: two readers could differ.
+fn framing(headers: &[httparse::Header<'_>]) -> Option<Framing> {
+    let values = |name: &str| -> Vec<&[u8]> {
+        let named = headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
+        named.map(|header| header.value).collect()
+    };
+    match (&values("transfer-encoding")[..], &values("content-length")[..]) {
+        ([], []) => Some(Framing::None),
+        ([coding], []) if coding.eq_ignore_ascii_case(b"chunked") => Some(Framing::Chunked),
+        ([], [length]) if length.iter().all(u8::is_ascii_digit) => {
+            str::from_utf8(length).ok()?.parse().ok().map(Framing::Length)
+        }
+        _ => None,
+    }
 }

@@ -18,7 +18,9 @@ fuzz_target!(|bytes: &[u8]| {
     let at = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let (field, page) = (&bytes[..at], bytes.get(at + 1..).unwrap_or_default());
     let holes = HeaderValue::from_bytes(field).ok().and_then(declared);
-    let Some(holes) = holes.or_else(|| declared(HeaderValue::from_static(DECLARED))) else { panic!("no holes") };
+    let Some(holes) = holes.or_else(|| declared(HeaderValue::from_static(DECLARED))) else {
+        panic!("no holes")
+    };
     let marks: Vec<Mark> = holes.iter().map(|hole| hole.mark.clone()).collect();
     let mut marked = Vec::new();
     for (number, piece) in page.split(|byte| *byte == b'@').enumerate() {

@@ -3,8 +3,10 @@
 #![no_main]
 
 use bytes::BytesMut;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http1::reply::body::{BodyDecoder, BodyStep, is_bodiless};
 use http1::reply::{ResponseForm, ResponseHead, ResponseLimits, ResponseParser};
+use http1::write;
 use libfuzzer_sys::fuzz_target;
 
 /// The head, the body, and how it ended.
@@ -57,9 +59,38 @@ fuzz_target!(|input: (u8, u16, &[u8])| {
             assert_eq!(whole.1.len() as u64, length);
         }
     }
+    if let Some(head) = &whole.0 {
+        is_one_head(head);
+    }
     let (front, back) = bytes.split_at(usize::from(cut) % (bytes.len() + 1));
     let cut = read(&[front, back], form, head_only);
     // How much of a broken body was taken before it broke may differ; nothing else does.
     assert_eq!((&cut.0, &cut.2), (&whole.0, &whole.2));
     assert!(whole.2.is_err() || cut.1 == whole.1);
 });
+
+/// What a client is sent of the head is one head, with the same fields, and frames nothing.
+fn is_one_head(head: &ResponseHead) {
+    let mut headers = HeaderMap::new();
+    for field in &head.fields {
+        let name = HeaderName::from_bytes(&field.name);
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(&field.value)) {
+            headers.append(name, value);
+        }
+    }
+    let Ok(status) = StatusCode::from_u16(head.status) else { panic!("status {}", head.status) };
+    let mut out = Vec::new();
+    write::start(&mut out, status, &headers, &[]);
+    out.extend_from_slice(b"\r\n");
+    let mut room = [httparse::EMPTY_HEADER; 64];
+    let mut theirs = httparse::Response::new(&mut room);
+    assert_eq!(theirs.parse(&out), Ok(httparse::Status::Complete(out.len())), "{}", out.escape_ascii());
+    assert_eq!(theirs.code, Some(head.status));
+    for header in theirs.headers.iter() {
+        let value =
+            headers.get_all(header.name).iter().any(|value| value.as_bytes().trim_ascii() == header.value);
+        assert!(value || header.name == "server", "{}", header.name);
+        let frames = ["content-length", "transfer-encoding", "connection"].contains(&header.name);
+        assert!(!frames, "{}", header.name);
+    }
+}

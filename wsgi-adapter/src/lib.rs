@@ -40,6 +40,8 @@ pub use config::{
 pub use pool::{PoolTally, StartError};
 pub use pools::{FIXED, Pools, PoolsPlan};
 use replies::ReplyReader;
+#[doc(hidden)]
+pub use request::fuzzed::pass_on;
 
 /// Fetches under way on one connection. Beyond the pools' own limits they cost little: they are refused at
 /// once.

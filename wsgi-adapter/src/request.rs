@@ -9,6 +9,7 @@ use weir_proto::plain::PlainRequest;
 use crate::config::PoolConfig;
 use crate::error::Error;
 
+pub(crate) mod fuzzed;
 pub(crate) mod openings;
 pub(crate) mod protocol;
 pub(crate) mod upload;

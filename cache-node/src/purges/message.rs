@@ -1,5 +1,7 @@
 //! Purges between the contract's messages, Redis, and `crates/purge`.
 
+pub(crate) mod fuzzed;
+
 use std::time::{Duration, Instant};
 
 use purge::{InvalidPurge, LogEntry, LogId, Position, Purge, Seq, Target};

@@ -19,7 +19,7 @@ impl<const N: usize> Default for Weights<N> {
 }
 
 /// Reads the lines of the field, for these codings. Without the field none is accepted: only the body itself
-/// suits every client.
+/// suits every client. Of what is named twice the greater weight counts, in whatever order.
 pub fn weights<'a, const N: usize>(lines: impl Iterator<Item = &'a [u8]>, codings: [&str; N]) -> Weights<N> {
     let (mut weights, mut identity, mut any) = ([None; N], None, None);
     for item in lines.filter(|line| line.is_ascii()).flat_map(|line| line.split(|byte| *byte == b',')) {
@@ -27,12 +27,11 @@ pub fn weights<'a, const N: usize>(lines: impl Iterator<Item = &'a [u8]>, coding
         // RFC 9110 section 8.4.1.3: "A recipient SHOULD consider "x-gzip" to be equivalent to "gzip"."
         let name = if name.eq_ignore_ascii_case(b"x-gzip") { b"gzip" } else { name };
         if let Some(at) = codings.iter().position(|coding| name.eq_ignore_ascii_case(coding.as_bytes())) {
-            let before: Option<u16> = weights[at];
-            weights[at] = Some(before.map_or(weight, |before| before.max(weight)));
+            weights[at] = weights[at].max(Some(weight));
         } else if name == b"*" {
-            any = Some(weight);
+            any = any.max(Some(weight));
         } else if name.eq_ignore_ascii_case(b"identity") {
-            identity = Some(weight);
+            identity = identity.max(Some(weight));
         }
     }
     // "The asterisk "*" symbol in an Accept-Encoding field matches any available content coding not
@@ -97,6 +96,9 @@ mod tests {
             (&["*"], [1000, 1000, 1000], 0),
             (&["*;q=0.5, br;q=0"], [0, 500, 500], 0),
             (&["*;q=0, gzip"], [0, 0, 1000], 0),
+            (&["*;q=0", "*"], [1000, 1000, 1000], 0),
+            (&["*", "*;q=0"], [1000, 1000, 1000], 0),
+            (&["identity;q=0.5, identity;q=0.2"], [0, 0, 0], 500),
             (&["gzip;q=x, br;level=3, zstd;q="], [0, 0, 0], 0),
             (&["gzip;q=NaN, br;q=1e3, zstd;q=-1"], [0, 0, 0], 0),
             (&["gzip;q=7, br;q=1.000, zstd;q=.5"], [1000, 500, 1000], 0),

@@ -1,5 +1,7 @@
 //! Decompresses a body that the application has compressed, piece by piece: nginx's `gunzip`.
 
+pub(crate) mod fuzzed;
+
 use std::io::{self, Write};
 
 use bytes::Bytes;

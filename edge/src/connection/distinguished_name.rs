@@ -1,5 +1,7 @@
 //! The name in a certificate as RFC 2253 writes it, and nginx in `$ssl_client_s_dn`: "CN=ann,O=Example".
 
+pub(crate) mod fuzzed;
+
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const OBJECT_ID: u8 = 0x06;

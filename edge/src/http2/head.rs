@@ -1,5 +1,7 @@
 //! Writes a request of HTTP/2 as HTTP/1, for the one strict reader of heads.
 
+pub(crate) mod fuzzed;
+
 use ::http2::{FieldList, MalformedFields, RequestFields};
 use http1::head::{Refusal, Scheme};
 

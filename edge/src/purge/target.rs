@@ -1,5 +1,7 @@
 //! What a purge names, as people write it, converted to the form of cache keys.
 
+pub(crate) mod fuzzed;
+
 use bytes::Bytes;
 use http_cache::{Policy, TargetUri, key};
 use purge::Target;

@@ -186,7 +186,11 @@ fn authorization_and_must_revalidate() {
     let lifetime = Case { authorization: true, ..reply(fields) }.stored();
     assert!(lifetime.shared);
     for fields in [&cache_control("max-age=60")[..], &cache_control("proxy-revalidate, max-age=60"), &[]] {
-        assert_eq!(Case { authorization: true, ..reply(fields) }.reason(), Reason::Authorization, "{fields:?}");
+        assert_eq!(
+            Case { authorization: true, ..reply(fields) }.reason(),
+            Reason::Authorization,
+            "{fields:?}"
+        );
     }
     assert_eq!(lifetime.stale_if_error, Duration::ZERO);
     assert_eq!(
