@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::octets::{is_text, is_token};
+use crate::octets::is_token;
 
 const LIMITS: ResponseLimits = ResponseLimits { head: 1024, fields: 20 };
 /// What a gunicorn that speaks uwsgi sends.
