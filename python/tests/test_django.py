@@ -182,6 +182,29 @@ def test_the_languages_that_django_has_are_no_mistake(tmp_path: Path) -> None:
     assert 'languages = ["de"]' in file.read_text()
 
 
+def test_the_application_is_found_without_a_setting_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.test import override_settings
+
+    from weir_server.django.site import application
+
+    for file in ("flat/settings_flat.py", "flat/wsgi.py", "deep/config/settings/production.py", "deep/config/asgi.py"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    for directory, settings, asgi, found in (
+        ("flat", "settings_flat", False, "wsgi:application"),
+        ("deep", "config.settings.production", True, "config.asgi:application"),
+        # No module of its own: Django's, as for runserver.
+        ("deep", "config.settings.production", False, "weir_server.django.wsgi:application"),
+    ):
+        monkeypatch.setattr(sys, "path", [str(tmp_path / directory)])
+        monkeypatch.delitem(sys.modules, "wsgi", raising=False)
+        with override_settings(SETTINGS_MODULE=settings, WSGI_APPLICATION=None, ASGI_APPLICATION=None):
+            assert application(asgi) == found, settings
+        monkeypatch.undo()
+    with override_settings(WSGI_APPLICATION="named.wsgi.app"):
+        assert application(asgi=False) == "named.wsgi:app"
+
+
 def test_a_reload_takes_over_new_code(site: Running) -> None:
     views = site.site / "shop" / "views.py"  # type: ignore[attr-defined]
     views.write_text(views.read_text().replace('page("mine")', 'page("mine, newly")'))

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -120,12 +121,22 @@ def has_hashed_names() -> bool:
 
 def application(asgi: bool) -> str:
     """MODULE:CALLABLE."""
-    named = getattr(settings, "ASGI_APPLICATION" if asgi else "WSGI_APPLICATION", None)
-    if not named:
-        package = str(settings.SETTINGS_MODULE).partition(".")[0]
-        named = f"{package}.{'asgi' if asgi else 'wsgi'}.application"
-    module, _, name = str(named).rpartition(".")
+    kind = "asgi" if asgi else "wsgi"
+    named = getattr(settings, f"{kind.upper()}_APPLICATION", None)
+    module, _, name = str(named or f"{beside_settings(kind)}.application").rpartition(".")
     return f"{module}:{name}"
+
+
+def beside_settings(kind: str) -> str:
+    """The module of the application, if no setting names it: beside the settings, or above them."""
+    package = str(settings.SETTINGS_MODULE)
+    while package:
+        package = package.rpartition(".")[0]
+        module = f"{package}.{kind}" if package else kind
+        if find_spec(module):
+            return module
+    # Django's own, as `runserver` takes it.
+    return f"weir_server.django.{kind}"
 
 
 def warnings(flags: Flags) -> Iterator[str]:
