@@ -211,7 +211,8 @@ def test_the_application_is_found_without_a_setting_for_it(tmp_path: Path, monke
         # No module of its own: Django's, as for runserver.
         ("deep", "config.settings.production", False, "weir_server.django.wsgi:application"),
     ):
-        monkeypatch.setattr(sys, "path", [str(tmp_path / directory), *sys.path])
+        monkeypatch.setattr(sys, "path", [str(tmp_path / directory)])
+        monkeypatch.delitem(sys.modules, "wsgi", raising=False)
         with override_settings(SETTINGS_MODULE=settings, WSGI_APPLICATION=None, ASGI_APPLICATION=None):
             assert application(asgi) == found, settings
         monkeypatch.undo()
