@@ -108,6 +108,7 @@ impl Cluster {
         let edge = plan.edge.with("edge.watch_grace", "20s").with("edge.timeouts.cache", "10s");
         plan.edge = edge.with("edge.timeouts.wait", "90s");
         plan.node = plan.node.with("cache_node.watch_grace", "20s").with("cache_node.max_wait", "100s");
+        plan.pool = plan.pool.replace("timeout = \"30s\"", "timeout = \"90s\"");
         plan
     }
 
@@ -115,7 +116,7 @@ impl Cluster {
     #[track_caller]
     pub fn crowded(edges: usize, nodes: usize, sites: &str, places: usize) -> Self {
         let plan = Self::patient_plan(sites);
-        let pool = format!("{POOL}max_in_flight = {places}\n");
+        let pool = format!("{}max_in_flight = {places}\n", plan.pool);
         Self::by(edges, nodes, Plan { pool, ..plan })
     }
 
