@@ -16,17 +16,19 @@ if [ -n "${FAULT:-}" ]; then
   mkdir -p "$tree" "$build"
   # What is built already of other crates is right there too.
   [ -d "$build/$built" ] || cp -a "target/$built" "$build/$built"
-  names=$FAULT
+  names=$FAULT missed=()
   [ "$FAULT" != all ] || names=$("$simulator" --code-faults)
   for name in $names; do
     git ls-files -z | tar --null --files-from=- -c | tar -x -C "$tree"
     world=$("$simulator" --put-back "$name" --tree "$tree")
     (cd "$tree" && CARGO_TARGET_DIR=$build cargo build --quiet --locked --profile "$profile" -p weir-simulator)
     if found=$("$build/$built/weir-simulator" --world "$world" --from "${FROM:-1}" --seeds "${SEEDS:-1000}" --quick); then
-      die "$name, worlds $world: not found"
+      missed+=("$name")
+      found="not found"
     fi
     say "$name, worlds $world: $found"
   done
+  [ "${#missed[@]}" -eq 0 ] || die "simulate: not found: ${missed[*]}"
   exit
 fi
 if [ -n "${WALK:-}" ]; then
