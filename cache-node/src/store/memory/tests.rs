@@ -1,3 +1,5 @@
+//! What memory keeps, what it drives out, and what it forgets.
+
 use http::{HeaderMap, HeaderValue};
 use process::units::Size;
 use weir_proto::cache::EntryHead;
