@@ -1,4 +1,4 @@
-//! A compressed reply that is decompressed for its client: no cut changes it, and a bomb comes in small pieces.
+//! A compressed reply that is decompressed for its client: no cut changes it, a bomb comes in small pieces.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! A request of HTTP/2, written as one of HTTP/1 for the one reader of heads: names and values, each ended by NUL.
+//! A request of HTTP/2, written as one of HTTP/1 for the one reader of heads: names and values, each ended
+//! by NUL.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! A client's socket, which the runtime learns of when it first has to wait for it. A client whose request has
-//! come already, and which wants one page that is here, is answered and gone before that.
+//! A client's socket, which the runtime learns of when it first has to wait for it. A client whose request
+//! has come already, and which wants one page that is here, is answered and gone before that.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::mem;
@@ -76,8 +76,8 @@ impl ClientSocket {
         }
     }
 
-    /// Writes what the client takes without waiting; `WouldBlock`: nothing. Uses `send`, which is cheaper than
-    /// `writev`, for a single piece.
+    /// Writes what the client takes without waiting; `WouldBlock`: nothing. Uses `send`, which is cheaper
+    /// than `writev`, for a single piece.
     pub(crate) fn try_write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         match (&self.0, parts) {
             (SocketState::Unread(tcp) | SocketState::Read(tcp), [all]) => (&mut &*tcp).write(all),

@@ -1,5 +1,5 @@
-//! What the fuzz target of purges calls: what a peer or the store orders is a purge within its bounds, written
-//! and read again the same; and a page that it names is gone or stale.
+//! What the fuzz target of purges calls: what a peer or the store orders is a purge within its bounds,
+//! written and read again the same; and a page that it names is gone or stale.
 
 use std::time::Instant;
 

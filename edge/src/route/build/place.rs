@@ -25,19 +25,14 @@ use crate::settings::{ExpiresSetting, PlaceConfig};
 
 impl SiteBuilder<'_> {
     /// A location with all that sites can say too.
-    pub(super) fn place(
-        &mut self,
-        path: &str,
-        inner: &OuterPlace<'_>,
-        files_at: Option<FilesAt>,
-    ) -> Location {
+    pub(super) fn place(&mut self, path: &str, inner: &OuterPlace<'_>, at: Option<FilesAt>) -> Location {
         let place = &inner.place;
         let types = self.types(path, inner).with_charset(inner.place.charset.clone().unwrap_or_default());
-        let document_root = self.document_root(path, inner, files_at.as_ref());
+        let document_root = self.document_root(path, inner, at.as_ref());
         let try_files = self.try_files(path, inner);
         // A pool needs the place of the files too if there is `try_files`.
         let wanted = place.pool.is_none() || try_files.is_some();
-        let (files, varying) = self.files(path, inner, files_at.filter(|_| wanted), &types);
+        let (files, varying) = self.files(path, inner, at.filter(|_| wanted), &types);
         let cache = self.cache(path, inner);
         let reply_fields = self.reply_fields(path, inner);
         let request_fields = self.request_fields(inner, cache.as_deref());
