@@ -30,7 +30,7 @@ const TICK: Duration = Duration::from_millis(50);
 const OF_WEIR_ALONE: [&str; 6] =
     ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
 /// How long a server may take until it answers.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(180);
 /// How long it may take for its requests in progress when it is replaced, and at weir's end, when weir has
 /// drained already.
 const REPLACED: Duration = Duration::from_secs(60);

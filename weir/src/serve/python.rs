@@ -14,7 +14,7 @@ use super::environment::Environment;
 
 const PROBE: &str = include_str!("probe.py");
 /// How long the application may take to be imported.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Virtual environments in the working directory, by the names that people give them.
 const USUAL: [&str; 3] = [".venv", "venv", "env"];
 
